@@ -1,0 +1,29 @@
+import type { Culprit } from './errors.ts'
+
+type CodeFacts = { status: number; culprit: Culprit; meaning: string }
+
+/** Every error code that a user can meet. Codes are API: documented in docs/errors.md (generated), never renamed. */
+export const errorCodes = {
+  Internal: { status: 500, culprit: 'ours', meaning: 'A bug in Modelwright.' },
+  BadRequest: {
+    status: 400,
+    culprit: 'yours',
+    meaning: 'The request does not have the form that the endpoint documents.',
+  },
+  NotFound: { status: 404, culprit: 'yours', meaning: 'There is no such thing under that name or id.' },
+  Conflict: { status: 409, culprit: 'yours', meaning: 'The thing is in a state that does not allow this.' },
+  Unauthenticated: { status: 401, culprit: 'yours', meaning: 'This needs a token, or the token is not known.' },
+  Forbidden: { status: 403, culprit: 'yours', meaning: 'The token is known but does not allow this.' },
+  NotYetSupported: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'The file or request asks for something that this version does not carry out yet.',
+  },
+  ConfigInvalid: { status: 422, culprit: 'yours', meaning: 'modelwright.yaml (or a dvc.yaml) is not valid.' },
+  ServerUnreachable: { status: 503, culprit: 'wait', meaning: 'No Modelwright server answers at the address.' },
+  StorageFull: { status: 507, culprit: 'wait', meaning: 'The disk that holds the data folder is full.' },
+  DataFolderBusy: { status: 409, culprit: 'yours', meaning: 'Another server already works on this data folder.' },
+  PortTaken: { status: 409, culprit: 'yours', meaning: 'Another program listens on the port.' },
+} as const satisfies Record<string, CodeFacts>
+
+export type ErrorCode = keyof typeof errorCodes

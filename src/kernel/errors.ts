@@ -1,0 +1,46 @@
+import { type ErrorCode, errorCodes } from './error-codes.ts'
+
+/** Who must act: the user mends it (yours), a retry later helps (wait), or it is a bug (ours). */
+export type Culprit = 'yours' | 'wait' | 'ours'
+
+/** Where in a user's file the trouble is; line and column count from 1. */
+export type SourcePlace = { file: string; line?: number; column?: number }
+
+/**
+ * The one error that crosses doors. It says what happened with the actual values, and the next move;
+ * status and culprit follow from the code (error-codes.ts). No secret may enter a message.
+ */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly next: string
+  readonly place: SourcePlace | undefined
+
+  constructor(code: ErrorCode, message: string, next: string, extra: { cause?: unknown; place?: SourcePlace } = {}) {
+    super(message, extra.cause === undefined ? undefined : { cause: extra.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.next = next
+    this.place = extra.place
+  }
+
+  get status(): number {
+    return errorCodes[this.code].status
+  }
+
+  get culprit(): Culprit {
+    return errorCodes[this.code].culprit
+  }
+
+  toJSON(): ErrorBody {
+    return { code: this.code, message: this.message, next: this.next, ...(this.place ? { place: this.place } : {}) }
+  }
+}
+
+export type ErrorBody = { code: ErrorCode; message: string; next: string; place?: SourcePlace }
+
+export const isAppError = (error: unknown, code?: ErrorCode): error is AppError =>
+  error instanceof AppError && (code === undefined || error.code === code)
+
+/** A state machine or a switch met a case that its table does not list. */
+export const bug = (message: string, cause?: unknown): AppError =>
+  new AppError('Internal', message, 'This is a bug in Modelwright; please report it with the server log.', { cause })
