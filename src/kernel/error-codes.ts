@@ -24,6 +24,16 @@ export const errorCodes = {
   StorageFull: { status: 507, culprit: 'wait', meaning: 'The disk that holds the data folder is full.' },
   DataFolderBusy: { status: 409, culprit: 'yours', meaning: 'Another server already works on this data folder.' },
   PortTaken: { status: 409, culprit: 'yours', meaning: 'Another program listens on the port.' },
+  ObjectCorrupt: {
+    status: 500,
+    culprit: 'ours',
+    meaning: 'Stored bytes do not have the digest under which they are kept.',
+  },
+  EnvironmentFailed: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'The Python environment could not be resolved or built.',
+  },
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes

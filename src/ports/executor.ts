@@ -1,0 +1,39 @@
+/**
+ * Carries commands out so that they outlive the server.
+ * - `start` returns when the process runs and its pid and start time are recorded durably under `dir`; it never waits for the end.
+ *   Starting twice with the same `dir` is refused with Conflict: a command is carried out at most once per folder.
+ * - `observe` tells the state from what is recorded and from the process table alone, so it works after a restart of the server;
+ *   a reused pid is not mistaken for the command (start times are compared).
+ * - `ended` resolves when the command has ended, also for an adopted one; at once if it already has.
+ * - `kill` ends the whole process group (and processes that left it but carry the attempt's mark): SIGTERM, then after
+ *   `graceMs` SIGKILL. Idempotent. When it resolves nothing of the command runs.
+ * - standard output and error go, in order of writing, to `logPath(dir)`.
+ */
+export interface Executor {
+  start(command: CommandSpec): Promise<void>
+  observe(dir: string): Promise<CommandState>
+  ended(dir: string, signal?: AbortSignal): Promise<CommandEnd>
+  kill(dir: string, graceMs: number): Promise<void>
+  logPath(dir: string): string
+}
+
+export type CommandSpec = {
+  /** A folder of this command alone, on the data folder's disk; journal and log are kept there. */
+  dir: string
+  /** The working folder. */
+  cwd: string
+  /** Passed to `sh -c`. */
+  command: string
+  /** The whole environment: nothing of the server's own is inherited. */
+  env: Record<string, string>
+}
+
+/** `lost`: it was started and is gone without a recorded exit status (a power loss, a kill -9 of the runner). */
+export type CommandState =
+  | { state: 'absent' }
+  | { state: 'running'; pid: number; startedAt: number }
+  | { state: 'ended'; end: CommandEnd }
+  | { state: 'lost' }
+
+/** `code` is the exit status (128 + signal where a signal ended it); undefined where it was lost. */
+export type CommandEnd = { code: number | undefined; startedAt?: number; endedAt?: number }
