@@ -34,6 +34,7 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'The Python environment could not be resolved or built.',
   },
+  DatabaseUnusable: { status: 500, culprit: 'yours', meaning: 'The database cannot be used by this version.' },
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes

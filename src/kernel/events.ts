@@ -1,0 +1,38 @@
+import type { Digest } from './digest.ts'
+import type { CommitId, ExecutionId } from './ids.ts'
+import type { EpochMs } from './time.ts'
+
+/**
+ * What a slice tells the ones below and beside it. An event is written in the transaction of the change that it tells of,
+ * delivered at least once, in order per consumer; consumers are idempotent. None for metric points and log lines.
+ */
+export type EventPayloads = {
+  'project.connected': { project: string }
+  /** A branch of a project's authoritative repository points elsewhere; `actor` is the authenticated pusher. */
+  'branch.moved': {
+    project: string
+    branch: string
+    from?: CommitId
+    to: CommitId
+    actor: string
+    origin: 'push' | 'modelwright'
+  }
+  'execution.changed': { project: string; executionId: ExecutionId; state: string }
+  'execution.finished': { project: string; executionId: ExecutionId; outcome: 'succeeded' | 'failed' | 'cancelled' }
+  'step.changed': { project: string; executionId: ExecutionId; node: string; state: string }
+  'gate.judged': { project: string; executionId: ExecutionId; model: string; verdictId: string; outcome: string }
+  'version.registered': { project?: string; model: string; version: number; digest?: Digest }
+  'promotion.changed': { project: string; environment: string; promotionId: string; state: string }
+  'desired.changed': { project: string; environment: string; commit: CommitId }
+  'rollout.changed': { project: string; environment: string; rolloutId: string; state: string }
+  'deployment.observed': { project: string; environment: string; state: string; reason?: string }
+  'labels.received': { project: string; count: number }
+  'drift.judged': { project: string; environment: string; alertId: string; outcome: string; features: string[] }
+  'retraining.decided': { project: string; environment: string; outcome: string; executionId?: ExecutionId }
+}
+
+export type EventType = keyof EventPayloads
+
+export type AppEvent = { [T in EventType]: { id: number; type: T; at: EpochMs; payload: EventPayloads[T] } }[EventType]
+
+export type NewEvent = { [T in EventType]: { type: T; payload: EventPayloads[T] } }[EventType]
