@@ -1,0 +1,46 @@
+import type { Db, Tx } from '../db/index.ts'
+import { digestOfJson } from '../kernel/digest.ts'
+import type { EpochMs } from '../kernel/time.ts'
+
+export type AuditEntry = { at: EpochMs; actor: string; action: string; subject: string; details: unknown }
+
+/** Each entry carries the digest of the one before, so that a changed or missing entry shows. Call it in the transaction of the deed. */
+export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<void> {
+  const last = await tx.selectFrom('audit').select('digest').orderBy('id', 'desc').limit(1).executeTakeFirst()
+  const previous = last?.digest ?? ''
+  const details = JSON.stringify(entry.details)
+  await tx
+    .insertInto('audit')
+    .values({
+      at: entry.at,
+      actor: entry.actor,
+      action: entry.action,
+      subject: entry.subject,
+      details,
+      previous,
+      digest: digestOfJson({ ...entry, details, previous }),
+    })
+    .execute()
+}
+
+/** The id of the first entry that was changed or whose predecessor is missing; undefined where the chain is whole. */
+export async function verifyAudit(db: Db): Promise<number | undefined> {
+  let previous = ''
+  for await (const row of db.selectFrom('audit').selectAll().orderBy('id').stream()) {
+    const { id, digest, ...entry } = row
+    if (
+      entry.previous !== previous ||
+      digestOfJson({
+        at: entry.at,
+        actor: entry.actor,
+        action: entry.action,
+        subject: entry.subject,
+        details: entry.details,
+        previous,
+      }) !== digest
+    )
+      return id
+    previous = digest
+  }
+  return undefined
+}
