@@ -12,6 +12,7 @@ export const errorCodes = {
   },
   NotFound: { status: 404, culprit: 'yours', meaning: 'There is no such thing under that name or id.' },
   Conflict: { status: 409, culprit: 'yours', meaning: 'The thing is in a state that does not allow this.' },
+  AlreadyExists: { status: 409, culprit: 'yours', meaning: 'A thing of that name is there already.' },
   Unauthenticated: { status: 401, culprit: 'yours', meaning: 'This needs a token, or the token is not known.' },
   Forbidden: { status: 403, culprit: 'yours', meaning: 'The token is known but does not allow this.' },
   NotYetSupported: {
@@ -35,6 +36,22 @@ export const errorCodes = {
     meaning: 'The Python environment could not be resolved or built.',
   },
   DatabaseUnusable: { status: 500, culprit: 'yours', meaning: 'The database cannot be used by this version.' },
+  DependencyMissing: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'A step depends on something that neither the commit holds nor a step writes.',
+  },
+  OutputMissing: { status: 422, culprit: 'yours', meaning: 'A step ended well without writing what it declared.' },
+  StepFailed: { status: 422, culprit: 'yours', meaning: 'The command of a step ended with a failure.' },
+  StepLost: { status: 500, culprit: 'wait', meaning: 'A step is gone without an exit status, as after a power loss.' },
+  DataChecksFailed: { status: 422, culprit: 'yours', meaning: 'Declared data checks do not hold for the data.' },
+  ModelMissing: { status: 422, culprit: 'yours', meaning: 'A step that declares a model logged none.' },
+  SloInvalid: { status: 422, culprit: 'yours', meaning: "The file is not in the form of Keptn's slo.yaml." },
+  GateInputInvalid: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'The values to judge, or the earlier ones, are not in the documented form.',
+  },
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes
