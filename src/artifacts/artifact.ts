@@ -7,15 +7,18 @@ export type TreeFile = { path: string; digest: Digest; size: number; executable?
 /** A folder's content, sorted by path. Kept as an object of canonical JSON; the digest of that names the tree. */
 export type TreeManifest = { files: TreeFile[] }
 
-/** An immutable content of a named dataset. `tree` names a file (one entry) or a folder. */
+/** An immutable content of a named dataset: one file, kept as the object `digest`. */
 export type DatasetVersion = {
   project: string
   dataset: string
   digest: Digest
   rows: number | undefined
-  /** Where it came from: a commit's file, or labelled rows of production joined to one. */
-  origin:
-    | { kind: 'git'; path: string }
-    | { kind: 'labelled predictions'; base: Digest; environment: string; addedRows: number; untilMs: EpochMs }
+  origin: DatasetOrigin
   createdAt: EpochMs
 }
+
+/** Where it came from: a commit's file; rows that production saw and that were labelled; or the first with the second added. */
+export type DatasetOrigin =
+  | { kind: 'git'; path: string }
+  | { kind: 'labelled predictions'; environment: string; until: EpochMs }
+  | { kind: 'joined'; base: Digest; added: Digest }

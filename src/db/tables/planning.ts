@@ -1,0 +1,13 @@
+/** What planning remembers, so that nothing runs twice. */
+export interface PlanningTables {
+  /** Git's name of a content → ours. */
+  blob_digests: { blob: string; digest: string; size: number }
+  environment_locks: {
+    request: string
+    digest: string
+    python_version: string
+    requirements: string
+    created_at: number
+  }
+  step_results: { key: string; project: string; step: string; parts: string; result: string; created_at: number }
+}

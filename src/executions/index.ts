@@ -1,0 +1,17 @@
+// Carries a plan out: queue, leases, workspaces, adoption after a crash, logs, cancel. Each step is an MLflow run.
+// Owns the tables executions and execution_nodes and the folder work/. Never judges a model and never deploys one.
+export { ExecutionEngine } from './engine.ts'
+export {
+  type Execution,
+  type ExecutionNode,
+  type ExecutionState,
+  endedWell,
+  isExecutionOver,
+  isOver,
+  type NodeState,
+  type Trigger,
+} from './execution.ts'
+export { executionEndpoints } from './executions-routes.ts'
+export { ExecutionsService, type StartRequest } from './executions-service.ts'
+export { ExecutionsStore } from './executions-store.ts'
+export { type DataCheckRequest, StepRunner } from './step-runner.ts'

@@ -1,0 +1,440 @@
+import { appendFile, mkdir, open, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { AccessService } from '../access/index.ts'
+import type { ArtifactService } from '../artifacts/index.ts'
+import { type Db, transact } from '../db/index.ts'
+import { type Digest, shortDigest } from '../kernel/digest.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
+import { newHexId, type RunId } from '../kernel/ids.ts'
+import {
+  type KeyParts,
+  type NodeDecision,
+  type PlanContext,
+  type Planner,
+  type PlanStore,
+  paramsOf,
+  type StepResult,
+} from '../planning/index.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Environment, Environments } from '../ports/environments.ts'
+import type { CommandEnd, Executor } from '../ports/executor.ts'
+import type { ObjectStore } from '../ports/object-store.ts'
+import type { TrackingService } from '../tracking/index.ts'
+import { stepEnvironment } from './decide/step-environment.ts'
+import type { Execution, ExecutionNode } from './execution.ts'
+import type { ExecutionsStore, NodeChange } from './executions-store.ts'
+import { type AttemptFolders, attemptFolders, collectOuts, layOut, modelFolder, readMetricsFile } from './workspace.ts'
+
+export type StepRunnerParts = {
+  db: Db
+  clock: Clock
+  store: ExecutionsStore
+  planner: Planner
+  planStore: PlanStore
+  objects: ObjectStore
+  artifacts: ArtifactService
+  executor: Executor
+  environments: Environments
+  tracking: TrackingService
+  access: AccessService
+  /** Throws DataChecksFailed with the offending rows. */
+  checkData: (request: DataCheckRequest) => Promise<void>
+  workDir: string
+  trackingUri: () => string
+  bootstrapPath: string
+  systemPath: string
+  machine: { name: string; environment: Record<string, string> }
+  variable: (name: string) => string | undefined
+}
+
+export type DataCheckRequest = { context: PlanContext; dataset: string; path: string; digest: Digest }
+
+export type RunsDecision = Extract<NodeDecision, { outcome: 'runs' }>
+
+/** What is needed to carry one box on, from whatever state it is in. */
+export type Work = {
+  execution: Execution
+  context: PlanContext
+  node: ExecutionNode
+  cancelled: AbortSignal
+  shutdown: AbortSignal
+}
+
+/** A step that a crash lost is tried anew so many times. */
+const attemptsAfterLoss = 3
+const killGraceMs = 5_000
+const logTailBytes = 2_000
+
+/** Carries one box from where it stands to its end; every line may be the last before a crash. */
+export class StepRunner {
+  readonly #parts: StepRunnerParts
+
+  constructor(parts: StepRunnerParts) {
+    this.#parts = parts
+  }
+
+  folders(executionId: string, node: Pick<ExecutionNode, 'id' | 'attempt'>): AttemptFolders {
+    return attemptFolders(this.#parts.workDir, executionId, node.id, node.attempt)
+  }
+
+  logPath(executionId: string, node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>): string {
+    const { dir } = this.folders(executionId, node)
+    return node.kind === 'environment' ? join(dir, 'log') : this.#parts.executor.logPath(dir)
+  }
+
+  /** Records that the box is about to start: its run, its attempt and why. From here on a crash is noticed. */
+  async announce(
+    execution: Execution,
+    node: ExecutionNode,
+    context: PlanContext,
+    decision: RunsDecision,
+  ): Promise<ExecutionNode> {
+    const now = this.#parts.clock.now()
+    const announced: ExecutionNode = { ...node, state: 'starting', decision, attempt: node.attempt + 1, startedAt: now }
+    const experimentId = await this.#parts.tracking.experimentNamed(execution.project)
+    await transact(this.#parts.db, async (tx) => {
+      if (node.kind !== 'environment') {
+        announced.runId = newHexId(now) as RunId
+        await this.#parts.tracking.startRun(tx, {
+          runId: announced.runId,
+          experimentId,
+          name: node.id,
+          userId: 'modelwright',
+          startedAt: now,
+          tags: runTags(this.#parts, execution, node, context, decision),
+        })
+      }
+      await this.#change(tx, execution, announced, {
+        state: 'starting',
+        decision,
+        attempt: announced.attempt,
+        startedAt: now,
+        ...(announced.runId ? { runId: announced.runId } : {}),
+      })
+    })
+    return announced
+  }
+
+  /** Brings an announced (or adopted) box to its end. Returns early, without an end, when the server shuts down. */
+  async carry(work: Work): Promise<void> {
+    try {
+      if (work.node.kind === 'environment') await this.#carryEnvironment(work)
+      else await this.#carryStep(work)
+    } catch (error) {
+      if (work.shutdown.aborted) return
+      if (!isAppError(error) || error.culprit === 'ours') throw error
+      await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
+    }
+  }
+
+  async #carryEnvironment({ execution, context, node, cancelled, shutdown }: Work): Promise<void> {
+    const { planner, environments, clock } = this.#parts
+    const log = this.logPath(execution.id, node)
+    await mkdir(dirname(log), { recursive: true })
+    let writing = Promise.resolve()
+    const onLine = (line: string) => {
+      writing = writing.then(() => appendFile(log, `${line}\n`))
+    }
+    const signal = AbortSignal.any([cancelled, shutdown])
+    try {
+      const request = (await planner.environmentRequest(context))!
+      const lock =
+        (await planner.knownLock(request)) ??
+        (await planner.rememberLock(request, await environments.resolve(request, onLine, signal)))
+      await environments.ensure(lock, onLine, signal)
+      const decision: NodeDecision = { outcome: 'runs', key: lock.digest, reasons: node.decision?.reasons ?? [] }
+      await transact(this.#parts.db, (tx) =>
+        this.#change(tx, execution, node, { state: 'succeeded', decision, endedAt: clock.now() }),
+      )
+    } finally {
+      await writing
+    }
+  }
+
+  async #carryStep(work: Work): Promise<void> {
+    const { execution, node } = work
+    const folders = this.folders(execution.id, node)
+    const seen = await this.#parts.executor.observe(folders.dir)
+    if (seen.state === 'absent') await this.#start(work, folders)
+    else if (node.state === 'starting') await this.#markRunning(work)
+    const end = await this.#parts.executor.ended(folders.dir, work.shutdown)
+    if (work.shutdown.aborted) return
+    if (work.cancelled.aborted)
+      await this.#endBadly(
+        work,
+        'cancelled',
+        new AppError('Conflict', `"${node.id}" was cancelled.`, 'Start the execution again when you want it.'),
+      )
+    else if (end.code === undefined) await this.#lost(work)
+    else await this.#settle(work, folders, end)
+  }
+
+  async #start(work: Work, folders: AttemptFolders): Promise<void> {
+    const { node, context, cancelled } = work
+    const { key, environment } = await this.#facts(work)
+    await layOut(this.#parts, folders, key)
+    for (const dep of context.file.steps[node.step]!.deps)
+      if (dep.kind === 'data') await this.#checkData(context, dep.name, folders)
+    const token = await transact(this.#parts.db, async (tx) => {
+      await this.#parts.access.withdrawStepTokens(tx, node.runId!)
+      return this.#parts.access.issueStepToken(tx, node.runId!)
+    })
+    if (cancelled.aborted)
+      throw new AppError(
+        'Conflict',
+        `"${node.id}" was cancelled before it started.`,
+        'Start the execution again when you want it.',
+      )
+    await this.#parts.executor.start({
+      dir: folders.dir,
+      cwd: folders.workspace,
+      command: key.command,
+      env: this.#environment(work, folders, key, environment, token),
+    })
+    await this.#markRunning(work)
+  }
+
+  async #checkData(context: PlanContext, dataset: string, folders: AttemptFolders): Promise<void> {
+    const data = context.data[dataset]!
+    await this.#parts.checkData({ context, dataset, path: join(folders.workspace, data.path), digest: data.digest })
+  }
+
+  async #facts(work: Work): Promise<{ key: KeyParts; environment: Environment | undefined }> {
+    const key = (work.node.decision as RunsDecision).parts!
+    if (key.environment === 'none') return { key, environment: undefined }
+    const lock = (await this.#parts.planner.lockByDigest(key.environment))!
+    return {
+      key,
+      environment: await this.#parts.environments.ensure(
+        lock,
+        () => {},
+        AbortSignal.any([work.cancelled, work.shutdown]),
+      ),
+    }
+  }
+
+  #environment(
+    work: Work,
+    folders: AttemptFolders,
+    key: KeyParts,
+    environment: Environment | undefined,
+    token: string,
+  ): Record<string, string> {
+    const { context, node } = work
+    const step = context.file.steps[node.step]!
+    const data = step.deps.flatMap((dep) =>
+      dep.kind === 'data' ? [[dep.name, join(folders.workspace, context.data[dep.name]!.path)]] : [],
+    )
+    const models = step.deps.flatMap((dep) =>
+      dep.kind === 'model' ? [[dep.name, join(folders.workspace, modelFolder(dep.name))]] : [],
+    )
+    const variables = step.env.flatMap((name) => {
+      const value = this.#parts.variable(name)
+      return value === undefined ? [] : [[name, value]]
+    })
+    return stepEnvironment({
+      workspace: folders.workspace,
+      home: folders.home,
+      temporary: folders.temporary,
+      trackingUri: this.#parts.trackingUri(),
+      runId: node.runId!,
+      token,
+      seed: key.seed,
+      params: key.params,
+      data: Object.fromEntries(data),
+      models: Object.fromEntries(models),
+      ...(environment ? { python: { binPath: environment.binPath } } : {}),
+      bootstrapPath: this.#parts.bootstrapPath,
+      systemPath: this.#parts.systemPath,
+      variables: Object.fromEntries(variables),
+      machine: this.#parts.machine.environment,
+    })
+  }
+
+  async #markRunning({ execution, node }: Work): Promise<void> {
+    await transact(this.#parts.db, (tx) => this.#change(tx, execution, node, { state: 'running' }))
+    node.state = 'running'
+  }
+
+  async #settle(work: Work, folders: AttemptFolders, end: CommandEnd): Promise<void> {
+    const { execution, node, context } = work
+    if (end.code !== 0) throw await this.#commandFailed(work, end)
+    const step = context.file.steps[node.step]!
+    const decision = node.decision as RunsDecision
+    const result: StepResult = {
+      runId: node.runId!,
+      outs: await collectOuts(this.#parts, folders, step.name, step.outs),
+      metrics: await this.#metricsOf(node.runId!, step.metrics, folders),
+      ...(node.kind === 'step' && step.model ? { model: await this.#modelOf(node.runId!, step.name, step.model) } : {}),
+    }
+    const params = await this.#paramsNotLogged(node.runId!, paramsOf(step, context.set))
+    const now = this.#parts.clock.now()
+    await transact(this.#parts.db, async (tx) => {
+      await this.#parts.planStore.rememberResult(tx, {
+        key: decision.key,
+        project: execution.project,
+        step: node.id,
+        parts: decision.parts!,
+        result,
+        now,
+      })
+      if (params.length > 0) await this.#parts.tracking.logParams(tx, node.runId!, params)
+      await this.#endRun(tx, node, 'FINISHED', now)
+      await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
+    })
+    // A failed step's workspace stays for its author to look into.
+    await Promise.all(
+      [folders.workspace, folders.home, folders.temporary].map((folder) =>
+        rm(folder, { recursive: true, force: true }),
+      ),
+    )
+  }
+
+  async #metricsOf(runId: RunId, declared: boolean | string, folders: AttemptFolders): Promise<Record<string, number>> {
+    if (typeof declared === 'string') {
+      const metrics = await readMetricsFile(folders, declared)
+      if (metrics) return metrics
+      throw new AppError(
+        'OutputMissing',
+        `The metrics file "${declared}" was not written.`,
+        'Write it, or declare metrics: true and log to MLflow.',
+      )
+    }
+    // Scripts that open runs of their own log there; what the step's own run says comes first.
+    const owned = await this.#parts.tracking.runsOwnedBy(runId)
+    const all: Record<string, number> = (await readMetricsFile(folders, 'metrics.json')) ?? {}
+    for (const run of owned) Object.assign(all, await this.#parts.tracking.latestMetrics(run.runId))
+    return Object.assign(all, await this.#parts.tracking.latestMetrics(runId))
+  }
+
+  /** The newest ready model that the step or a run of its script logged; one of the declared name before others. */
+  async #modelOf(runId: RunId, step: string, name: string): Promise<NonNullable<StepResult['model']>> {
+    const owned = await this.#parts.tracking.runsOwnedBy(runId)
+    const logged = await this.#parts.tracking.loggedModels({ runIds: [runId, ...owned.map((run) => run.runId)] })
+    const ready = logged.filter((model) => model.status === 'READY').sort((a, b) => b.createdAt - a.createdAt)
+    const model = ready.find((candidate) => candidate.name === name) ?? ready[0]
+    if (!model)
+      throw new AppError(
+        'ModelMissing',
+        `Step "${step}" declares model: ${name}, but logged ${logged.length === 0 ? 'no model' : 'no model that became ready'}.`,
+        'Log it with mlflow.<flavour>.log_model(...), or take model: out of the step.',
+      )
+    const tree = await this.#parts.artifacts.files.treeUnder(artifactPath(model.artifactUri))
+    if (tree.files.length === 0)
+      throw new AppError(
+        'ModelMissing',
+        `The model ${model.modelId} that step "${step}" logged has no files.`,
+        'Look into the log for a failed upload.',
+      )
+    return { name, loggedModelId: model.modelId, tree: await this.#parts.artifacts.storeTree(tree) }
+  }
+
+  /** Declared parameters that the script did not log itself: a script's own way of writing a value stands. */
+  async #paramsNotLogged(runId: RunId, params: Record<string, unknown>): Promise<{ key: string; value: string }[]> {
+    const logged = (await this.#parts.tracking.run(runId)).params
+    const missing = Object.entries(params).filter(([name]) => !Object.hasOwn(logged, name))
+    return missing.map(([key, value]) => ({ key, value: String(value) }))
+  }
+
+  async #commandFailed({ execution, node }: Work, end: CommandEnd): Promise<AppError> {
+    const tail = await lastLines(this.logPath(execution.id, node))
+    const said = tail ? ` Its last words: ${tail}` : ''
+    return new AppError(
+      'StepFailed',
+      `"${node.id}" ended with exit status ${end.code}.${said}`,
+      `Read its log: modelwright logs ${execution.id} ${node.id}`,
+    )
+  }
+
+  async #lost(work: Work): Promise<void> {
+    const { execution, node } = work
+    if (node.attempt >= attemptsAfterLoss)
+      throw new AppError(
+        'StepLost',
+        `"${node.id}" was lost ${node.attempt} times without an exit status.`,
+        'Look into the machine (memory, power), then start the execution again.',
+      )
+    await transact(this.#parts.db, async (tx) => {
+      await this.#endRun(tx, node, 'KILLED', this.#parts.clock.now())
+      await this.#change(tx, execution, node, { state: 'waiting' })
+    })
+  }
+
+  async #endBadly({ execution, node }: Work, state: 'failed' | 'cancelled', error: AppError): Promise<void> {
+    const now = this.#parts.clock.now()
+    await transact(this.#parts.db, async (tx) => {
+      if (node.runId) await this.#endRun(tx, node, state === 'cancelled' ? 'KILLED' : 'FAILED', now)
+      await this.#change(tx, execution, node, { state, error: error.toJSON(), endedAt: now })
+    })
+  }
+
+  async #endRun(
+    tx: Parameters<AccessService['withdrawStepTokens']>[0],
+    node: ExecutionNode,
+    status: 'FINISHED' | 'FAILED' | 'KILLED',
+    now: number,
+  ): Promise<void> {
+    await this.#parts.tracking.endRun(tx, node.runId!, status, now)
+    await this.#parts.access.withdrawStepTokens(tx, node.runId!)
+  }
+
+  /** Ends what runs of a box, whole; its carrying then settles it as cancelled. */
+  async kill(executionId: string, node: ExecutionNode): Promise<void> {
+    if (node.kind !== 'environment') await this.#parts.executor.kill(this.folders(executionId, node).dir, killGraceMs)
+  }
+
+  #change(
+    tx: Parameters<ExecutionsStore['changeNode']>[0],
+    execution: Execution,
+    node: ExecutionNode,
+    change: NodeChange,
+  ): Promise<void> {
+    return this.#parts.store.changeNode(tx, execution, node.id, change, this.#parts.clock.now())
+  }
+}
+
+function runTags(
+  parts: Pick<StepRunnerParts, 'machine'>,
+  execution: Execution,
+  node: ExecutionNode,
+  context: PlanContext,
+  decision: RunsDecision,
+) {
+  const tags: Record<string, string> = {
+    'mlflow.source.type': 'PROJECT',
+    'mlflow.source.name': decision.parts!.command,
+    'mlflow.source.git.commit': execution.commit,
+    'modelwright.project': execution.project,
+    'modelwright.execution': execution.id,
+    'modelwright.step': node.id,
+    'modelwright.key': decision.key,
+    'modelwright.environment': decision.parts!.environment,
+    'modelwright.seed': String(decision.parts!.seed),
+    'modelwright.machine': parts.machine.name,
+  }
+  for (const dataset of Object.keys(decision.parts!.checks))
+    tags[`modelwright.data.${dataset}`] = shortDigest(context.data[dataset]!.digest)
+  return Object.entries(tags).map(([key, value]) => ({ key, value }))
+}
+
+const artifactPath = (uri: string): string => uri.replace(/^mlflow-artifacts:\/*/, '')
+
+/** The last lines that say something, for the error's message. */
+async function lastLines(path: string): Promise<string> {
+  const file = await open(path).catch(() => undefined)
+  if (!file) return ''
+  try {
+    const { size } = await file.stat()
+    const length = Math.min(size, logTailBytes)
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
+    return buffer
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.trim())
+      .slice(-3)
+      .join(' ⏎ ')
+      .slice(-500)
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,32 @@
+import type { Plan, PlannedNode } from '../plan.ts'
+
+/** The plan in aligned lines, as the push and `modelwright plan` show it. */
+export function describePlan(plan: Plan): string[] {
+  const width = Math.max(...plan.nodes.map((node) => node.id.length), 4)
+  return [summary(plan), ...plan.nodes.map((node) => `  ${node.id.padEnd(width)}  ${describeDecision(node)}`)]
+}
+
+function describeDecision({ decision }: PlannedNode): string {
+  if (decision.outcome === 'decided later') return `decided after ${decision.after.join(', ')}`
+  return `${decision.outcome.padEnd(6)}  ${shortened(decision.reasons)}`
+}
+
+const shownReasons = 3
+
+const shortened = (reasons: readonly string[]): string =>
+  reasons.length <= shownReasons
+    ? reasons.join('; ')
+    : `${reasons.slice(0, shownReasons).join('; ')}; and ${reasons.length - shownReasons} more`
+
+function summary(plan: Plan): string {
+  const count = (outcome: string) => plan.nodes.filter((node) => node.decision.outcome === outcome).length
+  const parts = [
+    [count('runs'), 'to run'],
+    [count('reused'), 'reused'],
+    [count('decided later'), 'decided later'],
+  ] as const
+  return `Plan for ${plan.commit.slice(0, 12)}: ${parts
+    .filter(([n]) => n > 0)
+    .map(([n, word]) => `${n} ${word}`)
+    .join(', ')}`
+}

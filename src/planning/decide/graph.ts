@@ -1,0 +1,76 @@
+import type { BoundsExpr } from '../../kernel/bound.ts'
+import { type ProjectFile, upstreamSteps } from '../../projects/index.ts'
+import type { PlanNode } from '../plan.ts'
+
+export const environmentNode = 'environment'
+
+export const championNode = (step: string): string => `${step}@champion`
+
+/**
+ * The boxes of a project file in an order in which each comes after those that it waits for. With `only`, that step and what it
+ * needs. `champions`: names of models for which there is a champion to compare with.
+ */
+export function graphOf(file: ProjectFile, options: { only?: string; champions: readonly string[] }): PlanNode[] {
+  const upstream = upstreamSteps(file.steps)
+  const wanted = options.only ? withUpstream(options.only, upstream) : new Set(upstream.keys())
+  const environment = file.python ? [environmentNode] : []
+  const nodes: PlanNode[] = file.python
+    ? [{ id: environmentNode, kind: 'environment', step: environmentNode, after: [] }]
+    : []
+  for (const step of inOrder(upstream)) {
+    if (!wanted.has(step)) continue
+    const before = upstream.get(step) ?? []
+    nodes.push({ id: step, kind: 'step', step, after: [...environment, ...before] })
+    const model = championFor(file, step, options.champions)
+    if (model === undefined) continue
+    // The champion needs the candidate's rows, but not the candidate.
+    const rows = before.filter((name) => file.steps[name]?.model !== model || sharesOuts(file, name, step))
+    nodes.push({ id: championNode(step), kind: 'champion evaluation', step, after: [...environment, ...rows] })
+  }
+  return nodes
+}
+
+/** The model whose champion the step must evaluate: it takes the model, and a gate compares one of the step's metrics. */
+function championFor(file: ProjectFile, step: string, champions: readonly string[]): string | undefined {
+  for (const dep of file.steps[step]?.deps ?? []) {
+    if (dep.kind !== 'model' || !champions.includes(dep.name)) continue
+    const objectives = file.models[dep.name]?.gate?.objectives ?? []
+    const compares = objectives.some((o) => o.step === step && [o.pass, o.warn].some((b) => b && namesChampion(b)))
+    if (compares) return dep.name
+  }
+  return undefined
+}
+
+function namesChampion(bounds: BoundsExpr): boolean {
+  if ('all' in bounds) return bounds.all.some(namesChampion)
+  if ('any' in bounds) return bounds.any.some(namesChampion)
+  return bounds.target.kind === 'champion'
+}
+
+const sharesOuts = (file: ProjectFile, producer: string, step: string): boolean => {
+  const without = { ...file.steps[step]!, deps: file.steps[step]!.deps.filter((dep) => dep.kind === 'path') }
+  return (upstreamSteps({ [producer]: file.steps[producer]!, [step]: without }).get(step) ?? []).includes(producer)
+}
+
+function withUpstream(step: string, upstream: ReadonlyMap<string, string[]>): Set<string> {
+  const wanted = new Set<string>()
+  const waiting = [step]
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    if (wanted.has(name)) continue
+    wanted.add(name)
+    waiting.push(...(upstream.get(name) ?? []))
+  }
+  return wanted
+}
+
+/** Topological, and among equals in the file's order. The file is known to have no cycle. */
+function inOrder(upstream: ReadonlyMap<string, string[]>): string[] {
+  const placed = new Set<string>()
+  const place = (name: string): void => {
+    if (placed.has(name)) return
+    for (const before of upstream.get(name) ?? []) place(before)
+    placed.add(name)
+  }
+  for (const name of upstream.keys()) place(name)
+  return [...placed]
+}
