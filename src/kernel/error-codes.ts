@@ -52,6 +52,7 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'The values to judge, or the earlier ones, are not in the documented form.',
   },
+  DataUnreadable: { status: 422, culprit: 'yours', meaning: 'A data file cannot be read as the table that it should be.' },
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config, SettingName } from '../compose/config.ts'
+import { flagWords, memberFacts, supervise } from '../compose/supervisor.ts'
+import { AppError } from '../kernel/errors.ts'
+import type { CliIo } from './io.ts'
+
+type Flags = Partial<Record<SettingName, unknown>>
+
+const startWithinMs = 30_000
+
+/** Until Ctrl-C; prints where to look when both answer. */
+export async function upInForeground(
+  config: Config,
+  flags: Flags,
+  io: CliIo,
+  untilTold: () => Promise<void>,
+): Promise<number> {
+  const stopping = new AbortController()
+  const running = supervise({
+    config,
+    flags,
+    program: process.argv[1]!,
+    signal: stopping.signal,
+    say: (line) => io.err(`${line}\n`),
+  })
+  const told = untilTold().then(() => stopping.abort())
+  const ready = familyReady(config, stopping.signal).then((urls) => urls && io.out(whereToLook(urls, io)))
+  await Promise.race([running, told])
+  stopping.abort()
+  await Promise.all([running, ready])
+  return 0
+}
+
+/** Starts the supervisor on its own and waits until both answer. */
+export async function upInBackground(config: Config, flags: Flags, io: CliIo): Promise<number> {
+  mkdirSync(join(config.dataDir, 'logs'), { recursive: true })
+  if (memberFacts(config.runDir, 'supervisor')) {
+    io.err('It is running already.\n')
+  } else {
+    const log = openSync(join(config.dataDir, 'logs', 'supervisor.log'), 'a', 0o600)
+    const child = spawn(
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', process.argv[1]!, 'up', ...flagWords(flags)],
+      { detached: true, stdio: ['ignore', log, log], env: config.environment },
+    )
+    closeSync(log)
+    child.unref()
+  }
+  const urls = await familyReady(config, AbortSignal.timeout(startWithinMs))
+  if (!urls)
+    throw new AppError(
+      'ServerUnreachable',
+      `Server and gateway did not answer within ${startWithinMs / 1000} s.`,
+      `Look into ${join(config.dataDir, 'logs')}.`,
+    )
+  io.out(whereToLook(urls, io))
+  return 0
+}
+
+type Urls = { server: string; gateway: string }
+
+async function familyReady(config: Config, signal: AbortSignal): Promise<Urls | undefined> {
+  while (!signal.aborted) {
+    const server = memberFacts(config.runDir, 'server')
+    const gateway = memberFacts(config.runDir, 'gateway')
+    if (server && gateway && (await answers(`${server.url}/health`)) && (await answers(`${gateway.url}/health`)))
+      return { server: server.url, gateway: gateway.url }
+    await sleep(50)
+  }
+  return undefined
+}
+
+const answers = async (url: string): Promise<boolean> => (await fetch(url).catch(() => undefined))?.ok === true
+
+function whereToLook(urls: Urls, io: CliIo): string {
+  if (io.json) return `${JSON.stringify(urls)}\n`
+  return `Modelwright is up.\n  pages and API  ${io.color.cyan(urls.server)}\n  predictions    ${io.color.cyan(urls.gateway)}\n`
+}

@@ -1,0 +1,353 @@
+import { z } from 'zod'
+import { type Bound, type BoundsExpr, isRelative, parseBound } from '../../kernel/bound.ts'
+import { type Digest, isDigest } from '../../kernel/digest.ts'
+import { parseDuration } from '../../kernel/time.ts'
+import { parseShare } from '../../kernel/units.ts'
+import { type Dep, driftMeasures, type RetrainTrigger } from '../project-file.ts'
+import { map, named, notYet, Refused, section, written, writtenOrNumber } from './grammar.ts'
+import { isGlob, normalisePath, pathProblem } from './repository-path.ts'
+import { scheduleForms, scheduleToCron } from './schedule.ts'
+
+// The shape of modelwright.yaml, and the only place that knows its words. Each schema reads what the file says and
+// gives what the types in project-file.ts say; what needs more than one place of the file is in file-semantics.ts.
+
+const repositoryPath = (text: string): string | Refused => {
+  const problem = pathProblem(text)
+  return problem ? new Refused(`it ${problem}`) : normalisePath(text)
+}
+
+const filePath = (form: string) =>
+  written(form, (text) => {
+    const read = repositoryPath(text)
+    if (read instanceof Refused) return read
+    if (read === '.') return new Refused('it is the whole repository')
+    return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : read
+  })
+
+const durationForm = 'a duration such as 30s, 10m, 1h30m or 7d'
+
+const durationOrNone = written(durationForm, (text) => {
+  const ms = parseDuration(text)
+  return ms !== undefined && Number.isSafeInteger(ms) ? ms : undefined
+})
+
+const duration = durationOrNone.refine((ms) => ms > 0, { error: 'a duration of nothing' }).describe(durationForm)
+
+const share = writtenOrNumber('a share such as 5% or 0.05', parseShare)
+
+const readBound = (text: string): Bound | Refused => {
+  const read = parseBound(text)
+  return read.ok ? read.bound : new Refused(read.problem)
+}
+
+const gateBound = written('a bound such as ">= 0.95" or ">= champion - 0.005"', readBound)
+
+const readFixedBound = (text: string): Bound | Refused => {
+  const read = readBound(text)
+  return read instanceof Refused || !isRelative(read)
+    ? read
+    : new Refused('only a gate compares with the champion; write a number')
+}
+
+const bound = written('a bound such as ">= 0.95" or "<= 1%"', readFixedBound)
+
+const scalar = z
+  .union([z.string(), z.number(), z.boolean()])
+  .refine((value) => typeof value !== 'number' || !Number.isInteger(value) || Number.isSafeInteger(value), {
+    error: 'the number has more digits than a number keeps; write it in quotes',
+  })
+  .describe('a text, a number, true or false')
+
+const python = map({
+  version: written('a version in quotes, such as ">= 3.11"', (text) =>
+    /^\s*((~=|==|!=|<=|>=|<|>)?\s*\d+(\.(\d+|\*))*\s*)(,\s*(~=|==|!=|<=|>=|<|>)\s*\d+(\.(\d+|\*))*\s*)*$/.test(text)
+      ? text.trim()
+      : undefined,
+  ).optional(),
+  requirements: filePath('the path of a requirements.txt or pyproject.toml'),
+})
+
+const dataPath = written('the path of a file in Git', (text) => {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return notYet(`data at an address (${text}); name a file in Git`)
+  if (/@(sha256:.*|[0-9a-f]{6,})$/.test(text)) return notYet(`a dataset by its digest (${text}); name a file in Git`)
+  if (text.endsWith('.dvc')) return notYet(`a .dvc pointer (${text}); name a file in Git`)
+  const read = repositoryPath(text)
+  if (read instanceof Refused) return read
+  if (read === '.' || text.endsWith('/')) return notYet('a folder as data; name a file in Git')
+  return isGlob(read) ? notYet('a pattern as data; name a file in Git') : read
+})
+
+const rowsCheck = map({ rows: bound })
+  .transform(({ rows }) => ({ kind: 'rows' as const, rows }))
+  .describe('a check of the whole table: { rows: ">= 300" }')
+
+const columnCheck = map(
+  {
+    column: z.string().min(1).describe('the name of a column'),
+    type: z.enum(['number', 'integer', 'string', 'boolean']).optional(),
+    range: z
+      .tuple([z.number().nullable(), z.number().nullable()])
+      .refine(([low, high]) => low === null || high === null || low <= high, {
+        error: 'the range begins after its end',
+      })
+      .transform(([low, high]) => ({ ...(low === null ? {} : { min: low }), ...(high === null ? {} : { max: high }) }))
+      .describe('a range such as [0, 100]; null leaves an end open')
+      .optional(),
+    values: z.array(scalar).min(1).describe('a list of the allowed values').optional(),
+    missing: bound.optional(),
+    unique: z.boolean().optional(),
+    regex: written('a regular expression', (text) => {
+      try {
+        new RegExp(text, 'u')
+        return text
+      } catch (error) {
+        return new Refused(error instanceof Error ? error.message : undefined)
+      }
+    }).optional(),
+    at: z.enum(['training', 'inference', 'both']).default('both'),
+  },
+  ['length', 'dates', 'monotonic', 'quantiles', 'foreign_key', 'severity', 'freshness', 'mean'],
+)
+  .transform((check) => ({ kind: 'column' as const, ...check }))
+  .describe('a check of one column: { column: mean_radius, type: number, range: [0, 100] }')
+
+const check = z.union([rowsCheck, columnCheck]).describe('a check: { rows: … } or { column: … }')
+
+const dataSource = map(
+  {
+    path: dataPath,
+    key: z.string().min(1).describe('the name of a column').optional(),
+    plus: map({
+      predictions: named('the name of an environment'),
+      labelled: z.literal(true, { error: 'expected true: only labelled rows can be added to data' }).default(true),
+    }).optional(),
+    checks: z.array(check).describe('a list of checks').default([]),
+  },
+  ['split', 'sample', 'schema', 'subject', 'licence', 'version'],
+)
+
+const dep = written('a path, data:NAME or model:NAME', (text): Dep | Refused => {
+  const reference = /^(data|model):(.*)$/.exec(text)
+  if (reference) return { kind: reference[1] as 'data' | 'model', name: reference[2]! }
+  const read = repositoryPath(text)
+  return read instanceof Refused ? read : { kind: 'path', path: read }
+})
+
+const paramName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, {
+  error: 'expected a parameter name of letters, digits, "_", "." and "-", beginning with a letter',
+})
+
+const environmentVariable = written('the name of an environment variable', (text) => {
+  if (/^(MLFLOW_|MODELWRIGHT_)|^(PYTHONHASHSEED|PATH|HOME|PWD)$/.test(text))
+    return new Refused('Modelwright sets this variable itself in each step')
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text) ? text : undefined
+})
+
+const step = map(
+  {
+    run: z
+      .string()
+      .refine((text) => text.trim() !== '' && !text.includes('\0'), { error: 'expected a command' })
+      .describe('a command (text; write "true" in quotes)'),
+    deps: z.array(dep).describe('a list of paths, data:NAME and model:NAME').default([]),
+    outs: z.array(filePath('a path that the step writes')).describe('a list of paths').default([]),
+    params: z.record(paramName, scalar).describe('a map of parameters').default({}),
+    seed: z.int().min(0).max(4_294_967_295).describe('a whole number from 0 to 4294967295').default(0),
+    env: z.array(environmentVariable).describe('a list of names of environment variables').default([]),
+    model: named('the name of the model that the step logs').optional(),
+    metrics: z
+      .union([z.boolean(), filePath('true, or the path of a JSON file')])
+      .describe('true, or the path of a JSON file')
+      .default(false),
+    always: z.boolean().default(false),
+  },
+  [
+    ...['matrix', 'foreach', 'when', 'retries', 'retry', 'timeout', 'resources', 'mutex', 'sample', 'checkpoints'],
+    ...['checkpoint', 'secrets', 'notebook', 'notebooks', 'python', 'image', 'search', 'engine'],
+  ],
+)
+
+const bounds: z.ZodType<BoundsExpr> = z.lazy(() =>
+  z
+    .union([
+      gateBound,
+      z
+        .array(bounds)
+        .min(1)
+        .transform((all): BoundsExpr => ({ all })),
+      map({ any: z.array(bounds).min(1) }),
+      map({ all: z.array(bounds).min(1) }),
+    ])
+    .describe('a bound such as ">= 0.95", a list of bounds that must all hold, or { any: […] }'),
+)
+
+const objective = map(
+  {
+    metric: z.string().min(1).describe('STEP.METRIC, such as evaluate.auc'),
+    pass: bounds.optional(),
+    warn: bounds.optional(),
+    weight: z.number().positive().default(1),
+    key: z.boolean().default(false),
+  },
+  ['slices', 'slice', 'confidence', 'interval', 'replay', 'display_name'],
+)
+
+const gate = map(
+  {
+    objectives: z.array(objective).min(1).describe('a list of objectives'),
+    total: map({ pass: share.default(0.9), warn: share.default(0.75) })
+      .refine(({ pass, warn }) => warn <= pass, {
+        error: 'the gate would warn above what passes: warn must be at most pass',
+      })
+      .prefault({}),
+    first: z.enum(['ask', 'allow']).default('ask'),
+  },
+  ['slices', 'confidence', 'comparison', 'replay', 'fairness', 'slo'],
+)
+
+const promoteRule = z
+  .union([
+    z.enum(['automatic', 'pull-request']),
+    map({ approval: named('a role') }, ['approvals', 'by']).describe('{ approval: ROLE }'),
+  ])
+  .describe('automatic, pull-request or { approval: ROLE }')
+
+const model = map({ gate: gate.optional(), promote: section(promoteRule) }, [
+  ...['card', 'signature', 'convert', 'fairness', 'owner', 'batch'],
+])
+
+const canary = z
+  .array(share)
+  .min(1)
+  .check((context) => {
+    const shares = context.value
+    const refuse = (index: number, message: string) =>
+      context.issues.push({ code: 'custom', path: [index], message, input: shares[index] })
+    for (const [index, value] of shares.entries())
+      if (value <= (shares[index - 1] ?? 0))
+        refuse(index, 'the shares of a canary rise from step to step, from above 0')
+    if (shares.length > 0 && shares.at(-1) !== 1) refuse(shares.length - 1, 'the last step of a canary is 100%')
+  })
+  .describe('a list of rising shares, such as [5%, 25%, 100%]')
+
+const rollout = map(
+  {
+    canary: canary.default([1]),
+    every: duration.default(10 * 60_000),
+    min_requests: z.int().min(1).describe('a whole number from 1').default(30),
+    abort: map({ error_rate: bound.optional(), input_failure_rate: bound.optional() }, [
+      ...['latency', 'p99_ms', 'metric', 'metrics', 'compare'],
+    ]).prefault({}),
+  },
+  ['blue_green', 'shadow', 'mirror', 'bandit', 'experiment', 'replay'],
+).transform((read) => ({
+  canary: read.canary,
+  everyMs: read.every,
+  minRequests: read.min_requests,
+  abort: {
+    ...(read.abort.error_rate ? { errorRate: read.abort.error_rate } : {}),
+    ...(read.abort.input_failure_rate ? { inputFailureRate: read.abort.input_failure_rate } : {}),
+  },
+}))
+
+const driftBounds = Object.fromEntries(driftMeasures.map((measure) => [measure, bound.optional()])) as Record<
+  (typeof driftMeasures)[number],
+  z.ZodOptional<typeof bound>
+>
+
+const monitor = map(
+  {
+    drift: map(driftBounds, [
+      'wasserstein',
+      'jensen_shannon',
+      'kl',
+      'hellinger',
+      'mmd',
+      'columns',
+      'reference',
+    ]).default({}),
+    labels: map({ within: duration }, ['source', 'queue'])
+      .transform(({ within }) => ({ withinMs: within }))
+      .optional(),
+    window: writtenOrNumber('a number of predictions, or a duration such as 1d', (text) => {
+      if (/^[1-9]\d{0,8}$/.test(text)) return { predictions: Number(text) }
+      const ms = parseDuration(text)
+      return ms ? { ms } : undefined
+    }).optional(),
+  },
+  ['performance', 'quality', 'slices', 'alerts', 'notify', 'explain'],
+)
+
+const unitMs = { hour: 3_600_000, day: 86_400_000, week: 604_800_000 } as const
+
+const frequency = written('a number per time, such as "1 per day"', (text) => {
+  const match = /^\s*([1-9]\d{0,5})\s+per\s+(\S.*?)\s*$/.exec(text)
+  if (!match) return undefined
+  const unit = match[2]!
+  const perMs = Object.hasOwn(unitMs, unit) ? unitMs[unit as keyof typeof unitMs] : parseDuration(unit)
+  return perMs ? { count: Number(match[1]), perMs } : undefined
+})
+
+const triggerForms = `drift, a bound of a metric ("accuracy < 0.9") or a schedule: ${scheduleForms}`
+
+const trigger = written(triggerForms, (text): RetrainTrigger | Refused | undefined => {
+  if (text === 'drift') return { kind: 'drift' }
+  if (/^new[-_ ](data|labels)$/.test(text)) return notYet(`retraining on ${text}`)
+  const cron = scheduleToCron(text)
+  if (cron) return { kind: 'schedule', text, cron }
+  const metric = /^\s*([A-Za-z][\w./-]*)\s*([<>=!].*)$/.exec(text)
+  if (!metric) return undefined
+  const read = readFixedBound(metric[2]!)
+  return read instanceof Refused ? read : { kind: 'metric', metric: metric[1]!, bound: read }
+})
+
+const retrain = map(
+  {
+    on: z
+      .union([trigger.transform((one) => [one]), z.array(trigger)])
+      .describe(`a list of: ${triggerForms}`)
+      .default([]),
+    at_most: frequency.default({ count: 1, perMs: unitMs.day }),
+    cooldown: durationOrNone.default(unitMs.hour),
+  },
+  ['steps', 'params', 'search'],
+).transform((read) => ({ on: read.on, atMost: read.at_most, cooldownMs: read.cooldown }))
+
+const deployment = map(
+  {
+    model: named('the name of a model'),
+    version: z.int().min(1).describe('a version number').optional(),
+    digest: written('a digest: sha256: and 64 hex digits', (text): Digest | undefined =>
+      isDigest(text) ? text : undefined,
+    ).optional(),
+    rollout: rollout.prefault({}),
+    monitor: monitor.prefault({}),
+    retrain: retrain.prefault({}),
+  },
+  ['target', 'resources', 'replicas', 'scale', 'sign', 'features', 'transformer', 'explain', 'schedule', 'log'],
+)
+
+const branch = written('the name of a Git branch', (text) => {
+  const wellFormed =
+    /^[A-Za-z0-9][A-Za-z0-9_./-]{0,199}$/.test(text) && !/\.\.|\/\/|\/\.|\.$|\/$|\.lock(\/|$)/.test(text)
+  return wellFormed && text !== 'HEAD' ? text : undefined
+})
+
+/** modelwright.yaml as it is written, read into what project-file.ts says; see parseProjectFile for the rest. */
+export const fileSchema = map(
+  {
+    project: named('the name of the project'),
+    branch: branch.default('main'),
+    python: python.optional(),
+    data: section(dataSource),
+    steps: section(step),
+    models: section(model),
+    deployments: section(deployment),
+  },
+  [
+    ...['features', 'labels', 'searches', 'environments', 'secrets', 'durability', 'entities', 'alerts', 'notify'],
+    ...['access', 'roles', 'forge', 'remote', 'schedules', 'pipelines', 'include', 'engine', 'budget', 'lineage'],
+  ],
+)
+
+export type FileShape = z.output<typeof fileSchema>

@@ -1,0 +1,135 @@
+import type { Bound, BoundsExpr } from '../kernel/bound.ts'
+import type { Digest } from '../kernel/digest.ts'
+import type { Share } from '../kernel/units.ts'
+
+/** modelwright.yaml as the other rooms see it: checked, with every default filled in. */
+export type ProjectFile = {
+  project: string
+  /** The branch of the authoritative remote whose head is the desired state. */
+  branch: string
+  python?: PythonEnvironment
+  data: Record<string, DataSource>
+  steps: Record<string, Step>
+  models: Record<string, ModelPolicy>
+  deployments: Record<EnvironmentName, Deployment>
+}
+
+export type EnvironmentName = string
+
+/** `requirements` is a path in the repository; `version` a specifier as pip writes it (`>= 3.11`). */
+export type PythonEnvironment = { version?: string; requirements: string }
+
+export type JsonScalar = string | number | boolean
+
+export type DataSource = {
+  /** A file in Git, relative to the repository's root. */
+  path: string
+  /** The column by whose hash rows are split and sampled. */
+  key?: string
+  /** Rows that this environment's production saw and that were labelled since. */
+  plus?: { predictions: EnvironmentName; labelled: true }
+  checks: Check[]
+}
+
+export type Check = RowsCheck | ColumnCheck
+export type RowsCheck = { kind: 'rows'; rows: Bound }
+export type ColumnType = 'number' | 'integer' | 'string' | 'boolean'
+export type ColumnCheck = {
+  kind: 'column'
+  column: string
+  type?: ColumnType
+  /** Both ends belong to the range; an end that was written as null is open. */
+  range?: { min?: number; max?: number }
+  values?: JsonScalar[]
+  /** A bound on the share (0..1) of rows without a value. */
+  missing?: Bound
+  unique?: boolean
+  /** A regular expression (JavaScript, flag u) that the whole value matches. */
+  regex?: string
+  at: 'training' | 'inference' | 'both'
+}
+
+export type Step = {
+  name: string
+  /** A line for sh; `${params.x}` is filled in by renderCommand. */
+  run: string
+  deps: Dep[]
+  /** Files or folders, normalised: no `./` in front, no `/` at the end. */
+  outs: string[]
+  params: Record<string, JsonScalar>
+  seed: number
+  /** Names of environment variables that the step sees, and that are part of its key. */
+  env: string[]
+  /** The MLflow model that this step logs. */
+  model?: string
+  /** True: what the step logged to its run; a path: a JSON file that it wrote. */
+  metrics: boolean | string
+  /** Carried out each time, even where nothing changed. */
+  always: boolean
+}
+
+export type Dep = { kind: 'path'; path: string } | { kind: 'data'; name: string } | { kind: 'model'; name: string }
+
+export type ModelPolicy = { gate?: GateDeclaration; promote: Record<EnvironmentName, PromoteRule> }
+
+export type GateDeclaration = {
+  objectives: ObjectiveDeclaration[]
+  /** Shares of the reachable score from which the whole passes or warns. */
+  total: { pass: Share; warn: Share }
+  /** What a gate of nothing but comparisons says of a first candidate, for which there is no champion. */
+  first: 'ask' | 'allow'
+}
+
+export type ObjectiveDeclaration = {
+  /** As written: `evaluate.auc`. */
+  metric: string
+  step: string
+  name: string
+  /** Absent: the objective informs and does not count. */
+  pass?: BoundsExpr
+  warn?: BoundsExpr
+  weight: number
+  key: boolean
+}
+
+export type PromoteRule = 'automatic' | 'pull-request' | { approval: string }
+
+export type Deployment = {
+  model: string
+  /** For people; absent until something was promoted. */
+  version?: number
+  /** What counts: the digest of the version's manifest. */
+  digest?: Digest
+  rollout: Rollout
+  monitor: Monitor
+  retrain: Retrain
+}
+
+export type Rollout = {
+  /** Shares of traffic, rising, the last one 1. */
+  canary: Share[]
+  everyMs: number
+  /** Requests that the canary must have answered before a step is decided. */
+  minRequests: number
+  abort: { errorRate?: Bound; inputFailureRate?: Bound }
+}
+
+export const driftMeasures = ['psi', 'ks', 'chi2', 'missing'] as const
+export type DriftMeasure = (typeof driftMeasures)[number]
+
+export type Monitor = {
+  drift: Partial<Record<DriftMeasure, Bound>>
+  labels?: { withinMs: number }
+  /** The predictions that are compared with the reference: the last so many, or those of the last span. */
+  window?: { predictions: number } | { ms: number }
+}
+
+export type RetrainTrigger =
+  | { kind: 'drift' }
+  | { kind: 'metric'; metric: string; bound: Bound }
+  | { kind: 'schedule'; text: string; cron: string }
+
+export type Retrain = { on: RetrainTrigger[]; atMost: { count: number; perMs: number }; cooldownMs: number }
+
+/** Something wrong in the file; `not-yet` is right, but not carried out by this version. Line and column count from 1. */
+export type Problem = { kind: 'invalid' | 'not-yet'; line: number; column: number; text: string }
