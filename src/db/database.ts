@@ -23,6 +23,20 @@ export async function transact<T>(
   work: (tx: Tx) => Promise<T>,
   options: { durable?: boolean } = {},
 ): Promise<T> {
+  const result = await inTransaction(db, work, options)
+  for (const listener of commitListeners.get(db) ?? []) listener()
+  return result
+}
+
+const commitListeners = new WeakMap<Db, Set<() => void>>()
+
+/** Calls after each committed transaction of this process: what waits for news looks at once instead of at the next turn. */
+export function onCommit(db: Db, listener: () => void): void {
+  const listeners = commitListeners.get(db) ?? new Set()
+  commitListeners.set(db, listeners.add(listener))
+}
+
+async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, options: { durable?: boolean }): Promise<T> {
   try {
     if (!options.durable) return await db.transaction().execute(work)
     return await db.connection().execute(async (connection) => {

@@ -31,30 +31,25 @@ export class Dispatcher {
   readonly #db: Db
   readonly #clock: Clock
   readonly #log: Log
-  readonly #subscriptions: readonly Subscription[]
+  readonly #positions = new Map<string, number>()
 
-  constructor(parts: { db: Db; clock: Clock; log: Log; subscriptions: readonly Subscription[] }) {
+  constructor(parts: { db: Db; clock: Clock; log: Log }) {
     this.#db = parts.db
     this.#clock = parts.clock
     this.#log = parts.log
-    this.#subscriptions = parts.subscriptions
   }
 
-  /** Delivers all that waits. Consumers go side by side, each through its own line. */
-  async deliver(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#subscriptions.map((subscription) => this.#deliverTo(subscription, signal)))
-  }
-
-  async #deliverTo(subscription: Subscription, signal: AbortSignal): Promise<void> {
-    let position = await this.#position(subscription.consumer)
+  /** Delivers to one consumer all that waits for it. */
+  async deliverTo(subscription: Subscription, signal: AbortSignal): Promise<void> {
+    let position = this.#positions.get(subscription.consumer) ?? (await this.#position(subscription.consumer))
     while (!signal.aborted) {
       const events = await eventsAfter(this.#db, position, { types: subscription.on, limit: 50 })
-      if (events.length === 0) return
       for (const event of events) {
         if (!(await this.#handle(subscription, event, signal))) return
         position = event.id
         await this.#advance(subscription.consumer, position)
       }
+      if (events.length === 0) return
     }
   }
 
@@ -90,6 +85,7 @@ export class Dispatcher {
       .values({ consumer, position })
       .onConflict((c) => c.column('consumer').doUpdateSet({ position }))
       .execute()
+    this.#positions.set(consumer, position)
   }
 
   async #park(consumer: string, eventId: number, error: unknown): Promise<void> {

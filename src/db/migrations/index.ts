@@ -1,7 +1,33 @@
 import type { Migration } from 'kysely'
 import { foundation } from './0001-foundation.ts'
+import { artifacts } from './0002-artifacts.ts'
+import { tracking } from './0003-tracking.ts'
+import { registry } from './0004-registry.ts'
+import { projects } from './0005-projects.ts'
+import { planning } from './0006-planning.ts'
+import { executions } from './0007-executions.ts'
+import { gates } from './0008-gates.ts'
+import { serving } from './0010-serving.ts'
+import { promotions } from './0011-promotions.ts'
+import { rollouts } from './0012-rollouts.ts'
+import { labels } from './0013-labels.ts'
+import { monitoring } from './0014-monitoring.ts'
+import { retraining } from './0015-retraining.ts'
 
 /** Append only: a released migration is never edited. */
 export const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
+  '0002-artifacts': artifacts,
+  '0003-tracking': tracking,
+  '0004-registry': registry,
+  '0011-promotions': promotions,
+  '0012-rollouts': rollouts,
+  '0005-projects': projects,
+  '0006-planning': planning,
+  '0007-executions': executions,
+  '0010-serving': serving,
+  '0013-labels': labels,
+  '0014-monitoring': monitoring,
+  '0015-retraining': retraining,
+  '0008-gates': gates,
 }

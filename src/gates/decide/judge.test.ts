@@ -19,7 +19,7 @@ function objective(
   written: { pass?: Written; warn?: Written; weight?: number; key?: boolean },
 ): Objective {
   const { pass, warn, weight = 1, key = false } = written
-  return { metric, pass: pass && bounds(pass), warn: warn && bounds(warn), weight, key }
+  return { metric, ...(pass ? { pass: bounds(pass) } : {}), ...(warn ? { warn: bounds(warn) } : {}), weight, key }
 }
 
 const gate = (objectives: Objective[], more: Partial<Gate> = {}): Gate => ({

@@ -1,4 +1,3 @@
-import { matchesGlob } from 'node:path'
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { nearestWord } from '../../kernel/nearest.ts'
@@ -8,6 +7,7 @@ import {
   isGlob,
   isInside,
   type JsonScalar,
+  matchesPattern,
   renderCommand,
   type Step,
 } from '../../projects/index.ts'
@@ -90,7 +90,7 @@ function pathInputs(dep: string, step: Step, facts: KeyFacts): Record<string, st
 
 /** The commit's files that a path, folder or glob names. */
 export const sourcePaths = (dep: string, paths: readonly string[]): string[] =>
-  isGlob(dep) ? paths.filter((path) => matchesGlob(path, dep)) : paths.filter((path) => isInside(path, dep))
+  isGlob(dep) ? paths.filter((path) => matchesPattern(path, dep)) : paths.filter((path) => isInside(path, dep))
 
 function missingDependency(dep: string, step: Step, facts: KeyFacts): AppError {
   const near = nearestWord(dep, [...facts.paths, ...Object.values(facts.context.file.steps).flatMap((s) => s.outs)])

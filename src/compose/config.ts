@@ -1,0 +1,109 @@
+import { availableParallelism, hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { AppError } from '../kernel/errors.ts'
+
+const flag = z.union([
+  z.boolean(),
+  z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1'),
+])
+
+/** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
+const settings = z.object({
+  dataDir: z.string().default('.modelwright').describe('folder for everything that Modelwright keeps'),
+  host: z.string().default('127.0.0.1').describe('address to listen on; beyond loopback every request needs a token'),
+  port: z.coerce.number().int().min(0).max(65535).default(5000).describe("the server's port"),
+  gatewayPort: z.coerce.number().int().min(0).max(65535).default(5001).describe("the gateway's port"),
+  slots: z.coerce.number().int().min(1).default(availableParallelism()).describe('steps that may run at once'),
+  allowedHost: z
+    .string()
+    .default('')
+    .describe('further names, separated by commas, under which the server may be called'),
+  publicUrl: z.string().default('').describe('address of the server as others see it, for links'),
+  logLevel: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('how much is logged'),
+  clockFile: z
+    .string()
+    .default('')
+    .describe('for rehearsals: a file whose number of milliseconds is added to the time'),
+  uvCacheDir: z.string().default('').describe("folder of uv's cache, where it is to be shared"),
+  exitWithParent: flag.default(false).describe('end when standard input closes'),
+})
+
+export type Settings = z.output<typeof settings>
+export type SettingName = keyof Settings
+
+export const settingDescriptions = Object.entries(settings.shape).map(([name, schema]) => ({
+  name: name as SettingName,
+  flag: `--${kebab(name)}`,
+  variable: variableOf(name),
+  description: schema.description ?? '',
+}))
+
+export type Config = Settings & {
+  databasePath: string
+  objectsDir: string
+  gitDir: string
+  workDir: string
+  runDir: string
+  gatewayDir: string
+  ownerTokenPath: string
+  machineName: string
+  loopback: boolean
+  /** The process's own environment: read here and nowhere else. */
+  environment: NodeJS.ProcessEnv
+}
+
+/** @throws AppError BadRequest naming the setting and what is allowed. */
+export function readConfig(flags: Partial<Record<SettingName, unknown>>, environment: NodeJS.ProcessEnv): Config {
+  const given: Record<string, unknown> = {}
+  for (const { name, variable } of settingDescriptions) {
+    const value = flags[name] ?? environment[variable]
+    if (value !== undefined) given[name] = value
+  }
+  const parsed = settings.safeParse(given)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!
+    const name = String(issue.path[0])
+    throw new AppError(
+      'BadRequest',
+      `--${kebab(name)} (or ${variableOf(name)}) is ${JSON.stringify(given[name])}: ${issue.message}.`,
+      '`modelwright server --help` lists the settings.',
+    )
+  }
+  const dataDir = resolve(parsed.data.dataDir)
+  return {
+    ...parsed.data,
+    dataDir,
+    databasePath: join(dataDir, 'modelwright.db'),
+    objectsDir: join(dataDir, 'objects'),
+    gitDir: join(dataDir, 'git'),
+    workDir: join(dataDir, 'work'),
+    runDir: join(dataDir, 'run'),
+    gatewayDir: join(dataDir, 'gateway'),
+    ownerTokenPath: join(dataDir, 'keys', 'owner.token'),
+    machineName: hostname(),
+    loopback: ['127.0.0.1', 'localhost', '::1'].includes(parsed.data.host),
+    environment,
+  }
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+function variableOf(name: string): string {
+  return `MODELWRIGHT_${kebab(name).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** Settings of the machine that lead to package registries; steps and environment builds get them as they are. */
+export function machineEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+  const wanted = /^(PIP_|UV_|SSL_CERT_|REQUESTS_CA_BUNDLE$|CURL_CA_BUNDLE$|(HTTPS?|ALL|NO)_PROXY$)/i
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      (entry): entry is [string, string] => wanted.test(entry[0]) && entry[1] !== undefined,
+    ),
+  )
+}

@@ -1,0 +1,23 @@
+import { pino } from 'pino'
+import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
+import { createClock } from './adapters.ts'
+import { type Config, machineEnvironment } from './config.ts'
+import { lockDataFolder } from './data-folder.ts'
+import { writeFacts } from './supervisor.ts'
+
+/** Starts the data plane as this process. */
+export async function startGateway(config: Config, signal: AbortSignal): Promise<RunningGateway> {
+  const lock = lockDataFolder(config.runDir, 'gateway')
+  const gateway = await runGateway({
+    dataDir: config.dataDir,
+    host: config.host,
+    port: config.gatewayPort,
+    log: pino({ level: config.logLevel, base: { process: 'gateway' } }),
+    clock: createClock(config),
+    signal,
+    allowedHosts: config.allowedHost.split(',').filter(Boolean),
+    workerEnv: machineEnvironment(config.environment),
+  })
+  writeFacts(config.runDir, 'gateway', { pid: process.pid, url: gateway.url })
+  return { ...gateway, finished: gateway.finished.finally(() => lock.release()) }
+}

@@ -1,0 +1,129 @@
+import { mkdirSync, rmSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { type Logger, pino } from 'pino'
+import { Dispatcher, onCommit, openDatabase } from '../db/index.ts'
+import { mlflowDialect } from '../dialects/mlflow/index.ts'
+import { gitHttp } from '../forges/index.ts'
+import { AppError } from '../kernel/errors.ts'
+import { createPorts } from './adapters.ts'
+import type { Config } from './config.ts'
+import { lockDataFolder } from './data-folder.ts'
+import { createHttpApp, mountEndpoints } from './http/app.ts'
+import { LiveEvents } from './http/live-events.ts'
+import { serveUi } from './http/ui.ts'
+import { Loop } from './loop.ts'
+import { createSlices } from './slices.ts'
+import { writeFacts } from './supervisor.ts'
+
+export type RunningServer = { url: string; stop: () => Promise<void> }
+
+/** Starts the server: lock, database, slices, door, loops; what a crash left behind is taken up by the loops themselves. */
+export async function startServer(config: Config): Promise<RunningServer> {
+  const log = pino({ level: config.logLevel, base: { process: 'server' }, redact: ['req.headers.authorization'] })
+  for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir])
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const lock = lockDataFolder(config.runDir, 'server')
+  try {
+    return await start(config, log, lock.release)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+async function start(config: Config, log: Logger, releaseLock: () => void): Promise<RunningServer> {
+  const ports = createPorts(config)
+  const db = await openDatabase(config.databasePath)
+  // The lock says that no other server is there: what an earlier one held is free.
+  await db.deleteFrom('leases').execute()
+  let url = ''
+  const slices = createSlices(config, ports, db, log, {
+    trackingUri: () => url,
+    publicUrl: () => config.publicUrl || url,
+    gatewayUrl: () => `http://127.0.0.1:${config.gatewayPort}`,
+  })
+  await slices.access.prepareOwnerToken()
+
+  const app = createHttpApp({
+    log,
+    loopback: config.loopback,
+    allowedHosts: config.allowedHost.split(',').filter(Boolean),
+    authenticate: (authorization) => slices.access.authenticate(authorization),
+  })
+  const live = new LiveEvents(db)
+  app.get('/health', async (_, reply) => reply.type('text/plain').send('OK'))
+  mountEndpoints(app, slices.endpoints)
+  live.mount(app)
+  gitHttp(app, {
+    projects: slices.projects,
+    repositories: ports.repositories,
+    pushes: slices.pushes,
+    hooksFolder: join(config.gitDir, 'hooks'),
+    nodePath: process.execPath,
+    searchPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    log,
+  })
+  mlflowDialect(app, { ...slices, db, clock: ports.clock })
+  serveUi(app)
+  await listen(app, config)
+  url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${(app.server.address() as AddressInfo).port}`
+  writeFacts(config.runDir, 'server', { pid: process.pid, url })
+
+  const stopping = new AbortController()
+  const dispatcher = new Dispatcher({ db, clock: ports.clock, log })
+  const deliveries = slices.subscriptions.map(
+    (subscription) => new Loop(subscription.consumer, 5_000, (signal) => dispatcher.deliverTo(subscription, signal)),
+  )
+  const liveLoop = new Loop('live events', 15_000, () => live.pass())
+  onCommit(
+    db,
+    soon(() => {
+      for (const loop of [...deliveries, liveLoop]) loop.wake()
+    }),
+  )
+  const running = [...slices.loops, ...deliveries, liveLoop].map((loop) => loop.run(ports.clock, log, stopping.signal))
+  log.info({ url, data: config.dataDir }, 'ready')
+
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    stopping.abort()
+    live.close()
+    await app.close()
+    await Promise.all(running)
+    await slices.engine.idle()
+    await slices.leases.releaseAll()
+    await ports.repositories.close()
+    await db.destroy()
+    rmSync(join(config.runDir, 'server.json'), { force: true })
+    releaseLock()
+  }
+  return { url, stop: () => (stopped ??= stop()) }
+}
+
+async function listen(app: ReturnType<typeof createHttpApp>, config: Config): Promise<void> {
+  try {
+    await app.listen({ host: config.host, port: config.port })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw new AppError(
+      'PortTaken',
+      `Another program listens on ${config.host}:${config.port}.`,
+      'Choose another with --port, or end that program.',
+      { cause: error },
+    )
+  }
+}
+
+/** Many commits in a moment are one reason to look. */
+function soon(act: () => void): () => void {
+  let waiting = false
+  return () => {
+    if (waiting) return
+    waiting = true
+    setTimeout(() => {
+      waiting = false
+      act()
+    }, 3)
+  }
+}

@@ -1,0 +1,173 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { AccessService } from '../access/index.ts'
+import { ArtifactService } from '../artifacts/index.ts'
+import { type Db, Leases, type Subscription, subscribe } from '../db/index.ts'
+import {
+  ExecutionEngine,
+  ExecutionsService,
+  ExecutionsStore,
+  executionEndpoints,
+  StepRunner,
+} from '../executions/index.ts'
+import { PushService } from '../forges/index.ts'
+import { GateService, GateStore, gateEndpoints } from '../gates/index.ts'
+import { newId } from '../kernel/ids.ts'
+import type { Endpoint } from '../kernel/route.ts'
+import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
+import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
+import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
+import { RegistryService } from '../registry/index.ts'
+import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/index.ts'
+import { TrackingService } from '../tracking/index.ts'
+import type { Ports } from './adapters.ts'
+import { candidateReader } from './candidate.ts'
+import { championByDigest } from './champion.ts'
+import { type Config, machineEnvironment } from './config.ts'
+import { Loop } from './loop.ts'
+import { planForPush } from './plan-for-push.ts'
+
+/** What only the listening server knows. */
+export type Addresses = { trackingUri: () => string; publicUrl: () => string; gatewayUrl: () => string }
+
+export type Slices = ReturnType<typeof createSlices>
+
+/**
+ * Ports → stores → services → routes, in the order in which data flows: the map of the system. Below it the whole list of
+ * subscriptions, and the loops.
+ */
+export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, addresses: Addresses) {
+  const { clock, objects, executor, environments, repositories } = ports
+  const leases = new Leases(db, clock, newId(clock.now()))
+  const variable = (name: string) => config.environment[name]
+
+  const access = new AccessService({ db, clock, ownerTokenPath: config.ownerTokenPath })
+  const projects = new ProjectsService({ store: new ProjectsStore(db), repositories, clock })
+  const artifacts = new ArtifactService({ db, clock, objects })
+  const tracking = new TrackingService({ db, clock })
+  const registry = new RegistryService({ db, clock })
+
+  const planStore = new PlanStore(db)
+  const sources = new SourceReader({ db, repositories, objects, artifacts, store: planStore, clock })
+  const planner = new Planner({
+    projects,
+    artifacts,
+    objects,
+    environments,
+    sources,
+    store: planStore,
+    clock,
+    championByDigest: championByDigest(registry, objects),
+    variable,
+  })
+
+  const executionsStore = new ExecutionsStore(db)
+  const runner = new StepRunner({
+    db,
+    clock,
+    store: executionsStore,
+    planner,
+    planStore,
+    objects,
+    artifacts,
+    executor,
+    environments,
+    tracking,
+    access,
+    checkData: async () => {},
+    workDir: config.workDir,
+    trackingUri: addresses.trackingUri,
+    bootstrapPath: join(pythonFolder(), 'bootstrap'),
+    systemPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    machine: { name: config.machineName, environment: machineEnvironment(config.environment) },
+    variable,
+  })
+  const engine = new ExecutionEngine({
+    db,
+    clock,
+    store: executionsStore,
+    runner,
+    planner,
+    projects,
+    leases,
+    log,
+    slots: config.slots,
+  })
+  const executions = new ExecutionsService({
+    db,
+    clock,
+    store: executionsStore,
+    runner,
+    planner,
+    projects,
+    repositories,
+    wake: () => engineLoop.wake(),
+  })
+  const predictions = new PredictionLog({ db, dataDir: config.dataDir, clock })
+  const gates = new GateService({ db, clock, store: new GateStore(db), executions, projects })
+  const promotions = new PromotionsService({
+    store: new PromotionsStore(db),
+    objects,
+    registry,
+    projects,
+    repositories,
+    clock,
+    candidateOf: candidateReader({ executions, gates, artifacts, objects, projects, profileOf: async () => undefined }),
+  })
+  const pushes = new PushService({
+    projects,
+    repositories,
+    planPush: planForPush(planner, clock),
+    publicUrl: addresses.publicUrl,
+    log,
+  })
+
+  const subscriptions: Subscription[] = [
+    subscribe('executions: a branch moved', ['branch.moved'], (event) => executions.onBranchMoved(event)),
+    subscribe('promotions: a branch moved', ['branch.moved'], (event) =>
+      promotions.onBranchMoved(event.payload, event.at),
+    ),
+    subscribe('gates: an execution finished', ['execution.finished'], (event) =>
+      gates.onExecutionFinished(event.payload),
+    ),
+    subscribe('promotions: a gate judged', ['gate.judged'], (event) => promotions.onJudged(event.payload, event.at)),
+  ]
+
+  const engineLoop: Loop = new Loop('executions', 2_000, (signal) => engine.pass(engineLoop.wake, signal))
+  const loops = [
+    engineLoop,
+    new Loop('branches', 10_000, async () => {
+      for (const { project, error } of await projects.observeAll())
+        log.error({ err: error, project }, 'a repository could not be read')
+    }),
+    new Loop('promotions', 10_000, () => promotions.resume()),
+    new Loop('predictions', 1_000, () => predictions.ingest()),
+  ]
+
+  const endpoints: Endpoint[] = [
+    ...projectEndpoints(projects),
+    ...executionEndpoints({ executions, planner, projects, repositories, clock }),
+    ...gateEndpoints(gates),
+    ...promotionEndpoints(promotions),
+    ...predictionEndpoints(predictions),
+  ]
+
+  return {
+    access,
+    projects,
+    artifacts,
+    tracking,
+    registry,
+    planner,
+    engine,
+    executions,
+    predictions,
+    gates,
+    promotions,
+    pushes,
+    leases,
+    subscriptions,
+    loops,
+    endpoints,
+  }
+}

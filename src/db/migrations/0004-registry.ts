@@ -1,0 +1,73 @@
+import { type Kysely, type Migration, sql } from 'kysely'
+
+export const registry: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('registered_models')
+      .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
+      .addColumn('name', 'text', (c) => c.notNull().unique())
+      .addColumn('description', 'text')
+      .addColumn('next_version', 'integer', (c) => c.notNull())
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('updated_at', 'bigint', (c) => c.notNull())
+      .execute()
+    await db.schema
+      .createTable('registered_model_tags')
+      .addColumn('model_key', 'integer', (c) => c.notNull())
+      .addColumn('key', 'text', (c) => c.notNull())
+      .addColumn('value', 'text', (c) => c.notNull())
+      .addPrimaryKeyConstraint('registered_model_tags_pk', ['model_key', 'key'])
+      .execute()
+    await db.schema
+      .createTable('model_versions')
+      .addColumn('model_key', 'integer', (c) => c.notNull())
+      .addColumn('version', 'integer', (c) => c.notNull())
+      .addColumn('created_at', 'bigint', (c) => c.notNull())
+      .addColumn('updated_at', 'bigint', (c) => c.notNull())
+      .addColumn('description', 'text')
+      .addColumn('user_id', 'text')
+      .addColumn('stage', 'text', (c) => c.notNull())
+      .addColumn('source', 'text', (c) => c.notNull())
+      .addColumn('storage_location', 'text', (c) => c.notNull())
+      .addColumn('run_id', 'text')
+      .addColumn('run_link', 'text')
+      .addColumn('status', 'text', (c) => c.notNull())
+      .addColumn('status_message', 'text')
+      .addColumn('logged_model_id', 'text')
+      .addColumn('origin', 'text', (c) => c.notNull())
+      .addColumn('project', 'text')
+      .addColumn('content_digest', 'text')
+      .addColumn('manifest_digest', 'text')
+      .addColumn('verdict_id', 'text')
+      .addColumn('execution_id', 'text')
+      .addColumn('deleted_at', 'bigint')
+      .addPrimaryKeyConstraint('model_versions_pk', ['model_key', 'version'])
+      .execute()
+    // Equal content never becomes a second version.
+    await db.schema
+      .createIndex('model_versions_by_content')
+      .on('model_versions')
+      .columns(['model_key', 'content_digest'])
+      .unique()
+      .where(sql.ref('content_digest'), 'is not', null)
+      .execute()
+    await db.schema.createIndex('model_versions_by_manifest').on('model_versions').column('manifest_digest').execute()
+    await db.schema.createIndex('model_versions_by_run').on('model_versions').column('run_id').execute()
+    await db.schema
+      .createTable('model_version_tags')
+      .addColumn('model_key', 'integer', (c) => c.notNull())
+      .addColumn('version', 'integer', (c) => c.notNull())
+      .addColumn('key', 'text', (c) => c.notNull())
+      .addColumn('value', 'text', (c) => c.notNull())
+      .addPrimaryKeyConstraint('model_version_tags_pk', ['model_key', 'version', 'key'])
+      .execute()
+    await db.schema
+      .createTable('registered_model_aliases')
+      .addColumn('model_key', 'integer', (c) => c.notNull())
+      .addColumn('alias', 'text', (c) => c.notNull())
+      .addColumn('version', 'integer', (c) => c.notNull())
+      .addColumn('owned_by_git', 'integer', (c) => c.notNull())
+      .addPrimaryKeyConstraint('registered_model_aliases_pk', ['model_key', 'alias'])
+      .execute()
+  },
+}
