@@ -43,6 +43,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     publicUrl: () => config.publicUrl || url,
     gatewayUrl: () => `http://127.0.0.1:${config.gatewayPort}`,
   })
+  await ports.objects.clearLeftovers()
   await slices.access.prepareOwnerToken()
 
   const app = createHttpApp({

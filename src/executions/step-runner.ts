@@ -282,6 +282,8 @@ export class StepRunner {
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
+    // What the command left in the background ends with it.
+    await this.#parts.executor.kill(folders.dir, 0)
     // A failed step's workspace stays for its author to look into.
     await Promise.all(
       [folders.workspace, folders.home, folders.temporary].map((folder) =>
@@ -348,6 +350,8 @@ export class StepRunner {
 
   async #lost(work: Work): Promise<void> {
     const { execution, node } = work
+    // Its children may have outlived the runner.
+    await this.kill(execution.id, node)
     if (node.attempt >= attemptsAfterLoss)
       throw new AppError(
         'StepLost',

@@ -1,5 +1,6 @@
-import { type ExecutionNode, endedWell } from '../../executions/index.ts'
-import { type Champion, championNode } from '../../planning/index.ts'
+import type { ExecutionNode } from '../../executions/index.ts'
+import { championNode } from '../../planning/decide/graph.ts'
+import type { Champion } from '../../planning/index.ts'
 import type { GateDeclaration } from '../../projects/index.ts'
 import type { GateFacts } from '../gate.ts'
 
@@ -35,7 +36,7 @@ function valuesOf(gate: GateDeclaration, nodes: readonly ExecutionNode[], nodeOf
 
 function whyMissing(node: ExecutionNode | undefined, id: string, metric: string): string {
   if (!node) return `there was no "${id}"`
-  if (!endedWell(node.state))
+  if (node.state !== 'succeeded' && node.state !== 'reused')
     return `"${id}" ${node.state === 'failed' ? 'failed' : `was ${node.state}`}: ${node.error?.message ?? 'no reason recorded'}`
   const logged = Object.keys(node.result?.metrics ?? {})
   return `"${id}" did not log "${metric}"; it logged: ${logged.join(', ') || 'nothing'}`

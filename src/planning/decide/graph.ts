@@ -1,5 +1,6 @@
 import type { BoundsExpr } from '../../kernel/bound.ts'
-import { type ProjectFile, upstreamSteps } from '../../projects/index.ts'
+import { upstreamSteps } from '../../projects/decide/step-graph.ts'
+import type { ProjectFile } from '../../projects/index.ts'
 import type { PlanNode } from '../plan.ts'
 
 export const environmentNode = 'environment'

@@ -1,16 +1,10 @@
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { nearestWord } from '../../kernel/nearest.ts'
-import {
-  type Dep,
-  depSeesOut,
-  isGlob,
-  isInside,
-  type JsonScalar,
-  matchesPattern,
-  renderCommand,
-  type Step,
-} from '../../projects/index.ts'
+import { matchesPattern } from '../../projects/decide/path-pattern.ts'
+import { renderCommand } from '../../projects/decide/render-command.ts'
+import { depSeesOut, isGlob, isInside } from '../../projects/decide/repository-path.ts'
+import type { Dep, JsonScalar, Step } from '../../projects/index.ts'
 import type { KeyParts, NodeOutcome, PlanContext, PlanNode, SourceFile } from '../plan.ts'
 import { environmentNode } from './graph.ts'
 

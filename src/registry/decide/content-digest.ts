@@ -1,5 +1,5 @@
 import { isMap, parseDocument } from 'yaml'
-import type { TreeManifest } from '../../artifacts/artifact.ts'
+import type { TreeManifest } from '../../artifacts/index.ts'
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 
 /** What MLflow writes anew each time a model is logged, though the model is the same. */

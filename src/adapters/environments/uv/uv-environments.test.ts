@@ -1,0 +1,84 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { environmentsConformance } from '../../../ports/conformance/environments.ts'
+import { findInterpreters } from './interpreters.ts'
+import { UvEnvironments, type UvOptions } from './uv-environments.ts'
+import { uvInstallation } from './uv-installation.ts'
+
+const passEnv = Object.fromEntries(
+  Object.entries(process.env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && /^(PATH|HOME|LANG|PIP_|UV_|SSL_|REQUESTS_|.*_proxy$)/i.test(entry[0]),
+  ),
+)
+// One uv for all of this file: what is tested is the environments.
+const shared = mkdtempSync(join(tmpdir(), 'modelwright-uv-'))
+const uvCacheDir = join(shared, 'cache')
+afterAll(() => rmSync(shared, { recursive: true, force: true }))
+
+environmentsConformance('environments/uv', async () => {
+  const options: UvOptions = { dataDir: join(shared, 'uv'), uvCacheDir, passEnv }
+  return { environments: () => new UvEnvironments(options), cleanup: async () => undefined }
+})
+
+describe('the uv environments', () => {
+  const dataDir = join(shared, 'uv')
+
+  it('builds anew what a killed process left half built', async () => {
+    const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
+    const lock = await environments.resolve({ requirements: 'six==1.14.0\niniconfig' }, () => undefined)
+    const program = join(shared, 'builder.ts')
+    const adapter = fileURLToPath(new URL('./uv-environments.ts', import.meta.url))
+    writeFileSync(
+      program,
+      `import { UvEnvironments } from ${JSON.stringify(adapter)}
+       const environments = new UvEnvironments(${JSON.stringify({ dataDir, uvCacheDir, passEnv })})
+       environments.ensure(${JSON.stringify(lock)}, () => undefined)
+       setTimeout(() => console.log('begun'), 60)`,
+    )
+    const builder = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((done) => builder.stdout.once('data', done))
+    const gone = new Promise((done) => builder.once('exit', done))
+    builder.kill('SIGKILL')
+    await gone
+    const environment = await environments.ensure(lock, () => undefined)
+    const digits = lock.digest.slice(7, 19)
+    const folders = readdirSync(join(dataDir, 'envs')).filter((name) => name.startsWith(`${digits}-`))
+    expect(folders).toContain(environment.binPath.split('/').at(-2))
+  }, 60_000)
+
+  it('keeps environments apart by Python version where the machine has several', async () => {
+    const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv, pythonCandidates: ['python3'] })
+    const lock = await environments.resolve({ requirements: '' }, () => undefined)
+    const [major, minor] = lock.pythonVersion.split('.')
+    const exact = await environments.resolve(
+      { pythonVersion: `~= ${major}.${minor}.0`, requirements: '' },
+      () => undefined,
+    )
+    expect(exact.digest).toBe(lock.digest)
+  })
+
+  it('resolves and builds with venv and pip where there is no uv', async () => {
+    const environments = new UvEnvironments({ dataDir: join(shared, 'pip'), passEnv, installer: 'pip' })
+    const lock = await environments.resolve({ requirements: 'six<1.17' }, () => undefined)
+    expect(lock.requirements).toMatch(/^six==1\.16\.0 \\\n {4}--hash=sha256:[0-9a-f]{64}\n$/)
+    const { pythonPath } = await environments.ensure(lock, () => undefined)
+    expect(execFileSync(pythonPath, ['-c', 'import six; print(six.__version__)'], { encoding: 'utf8' })).toBe(
+      '1.16.0\n',
+    )
+  }, 60_000)
+
+  it('says why uv cannot be had, and goes on without it', async () => {
+    const lines: string[] = []
+    const env = { ...passEnv, PATH: '/usr/bin:/bin', PIP_NO_INDEX: '1', PIP_FIND_LINKS: '' }
+    const python = (await findInterpreters(passEnv))[0]!.path
+    const where = { toolsDir: join(shared, 'none'), python, env, onLine: (line: string) => lines.push(line) }
+    expect(await uvInstallation(where)).toBeUndefined()
+    expect(lines.at(-1)).toMatch(/^uv cannot be had \(.*uv.*\); going on with venv and pip/)
+    expect(readdirSync(where.toolsDir)).toEqual([])
+  }, 60_000)
+})

@@ -1,0 +1,295 @@
+import { randomUUID } from 'node:crypto'
+import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Digest, digestOfJson, shortDigest } from '../../../kernel/digest.ts'
+import { AppError } from '../../../kernel/errors.ts'
+import type { Environment, EnvironmentLock, EnvironmentRequest, Environments } from '../../../ports/environments.ts'
+import { holdLock } from './build-lock.ts'
+import { findInterpreters, type Interpreter } from './interpreters.ts'
+import { lockFromPipReport } from './pip-report.ts'
+import { uvSettingsFromPip } from './pip-settings.ts'
+import { satisfies } from './python-range.ts'
+import { checkRequirements, isBlankRequirements, normalisedRequirements } from './requirements-text.ts'
+import { runTool, type ToolCall, type ToolResult } from './run-tool.ts'
+import { uvInstallation } from './uv-installation.ts'
+
+export type UvOptions = {
+  dataDir: string
+  /** The whole environment for pip and uv: PATH, HOME, and how this machine reaches its package registry. */
+  passEnv: Record<string, string>
+  uvCacheDir?: string
+  /** Programs to be tried instead of those on the PATH; the first is preferred. */
+  pythonCandidates?: string[]
+  /** `pip` leaves uv aside altogether. */
+  installer?: 'uv' | 'pip'
+}
+
+type Listener = (line: string) => void
+type Installer = { uv: string | undefined; env: Record<string, string> }
+type Build = { result: Promise<Environment>; listeners: Set<Listener>; stop: AbortController }
+
+/**
+ * Environments under `envs/`: each in a folder of its own, named by a record `DIGEST.json` that is written last. A build that
+ * died has no record; and because every build has a new folder, a uv that outlived its killed server disturbs nobody.
+ */
+export class UvEnvironments implements Environments {
+  private readonly options: UvOptions
+  private readonly envsDir: string
+  private readonly toolsDir: string
+  private readonly builds = new Map<Digest, Build>()
+  private interpreters: Promise<Interpreter[]> | undefined
+  private installer: Promise<Installer> | undefined
+
+  constructor(options: UvOptions) {
+    this.options = options
+    this.envsDir = join(options.dataDir, 'envs')
+    this.toolsDir = join(options.dataDir, 'tools')
+  }
+
+  async resolve(request: EnvironmentRequest, onLine: Listener, signal?: AbortSignal): Promise<EnvironmentLock> {
+    checkRequirements(request.requirements)
+    const python = await this.interpreter((one) => satisfies(one.version, request.pythonVersion), request.pythonVersion)
+    const requirements = isBlankRequirements(request.requirements)
+      ? ''
+      : normalisedRequirements(await this.compile(request.requirements, python, onLine, signal))
+    const exact = { pythonVersion: python.version, requirements }
+    return { digest: digestOfJson(exact), ...exact }
+  }
+
+  async ensure(lock: EnvironmentLock, onLine: Listener, signal?: AbortSignal): Promise<Environment> {
+    const standing = await this.find(lock.digest)
+    signal?.throwIfAborted()
+    if (standing) return standing
+    const current = this.builds.get(lock.digest)
+    if (!current?.stop.signal.aborted) return this.join(current ?? this.begin(lock), onLine, signal)
+    await current.result.catch(() => undefined)
+    return this.ensure(lock, onLine, signal)
+  }
+
+  async find(digest: Digest): Promise<Environment | undefined> {
+    const text = await readFile(this.recordPath(digest), 'utf8').catch(() => undefined)
+    if (text === undefined) return undefined
+    const { folder, lock } = JSON.parse(text) as { folder: string; lock: EnvironmentLock }
+    const environment = this.environmentAt(folder, lock)
+    return (await isThere(environment.pythonPath)) ? environment : undefined
+  }
+
+  private begin(lock: EnvironmentLock): Build {
+    const listeners = new Set<Listener>()
+    const stop = new AbortController()
+    const tell = (line: string) => {
+      for (const listener of listeners) listener(line)
+    }
+    const result = this.buildAlone(lock, tell, stop.signal).finally(() => this.builds.delete(lock.digest))
+    result.catch(() => undefined) // whoever waits hears of it
+    const build = { result, listeners, stop }
+    this.builds.set(lock.digest, build)
+    return build
+  }
+
+  /** One who cancels stops waiting; the build stops when nobody waits any more. */
+  private async join(build: Build, onLine: Listener, signal: AbortSignal | undefined): Promise<Environment> {
+    const listener: Listener = (line) => onLine(line)
+    build.listeners.add(listener)
+    let leave: (() => void) | undefined
+    const left = new Promise<never>((_, fail) => {
+      leave = () => fail(signal?.reason)
+      signal?.addEventListener('abort', leave, { once: true })
+      if (signal?.aborted) leave()
+    })
+    try {
+      return await Promise.race([build.result, left])
+    } finally {
+      signal?.removeEventListener('abort', leave!)
+      build.listeners.delete(listener)
+      if (build.listeners.size === 0) build.stop.abort(signal?.reason)
+    }
+  }
+
+  private async buildAlone(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
+    await mkdir(this.envsDir, { recursive: true })
+    const onWait = () => onLine('Waiting for another process that builds this environment')
+    const release = await holdLock(this.recordPath(lock.digest), onWait, signal)
+    try {
+      return (await this.find(lock.digest)) ?? (await this.build(lock, onLine, signal))
+    } finally {
+      await release()
+    }
+  }
+
+  private async build(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
+    const python = await this.interpreter((one) => one.version === lock.pythonVersion, lock.pythonVersion)
+    await this.removeBrokenBuilds(lock.digest)
+    const folder = `${shortDigest(lock.digest)}-${randomUUID().slice(0, 8)}`
+    const environment = this.environmentAt(folder, lock)
+    try {
+      await this.install(lock, python, join(this.envsDir, folder), onLine, signal)
+      await this.record(folder, lock)
+      return environment
+    } catch (error) {
+      await rm(join(this.envsDir, folder), { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  private async install(
+    lock: EnvironmentLock,
+    python: Interpreter,
+    path: string,
+    onLine: Listener,
+    signal: AbortSignal,
+  ) {
+    const { uv, env } = await this.tools(python, onLine)
+    const call = { cwd: this.envsDir, env, onLine, signal }
+    const venv = uv
+      ? { command: uv, args: ['venv', '--quiet', '--no-project', '--python', python.path, path] }
+      : { command: python.path, args: ['-m', 'venv', path] }
+    succeeded(await runTool({ ...call, ...venv }), 'The virtual environment could not be made')
+    if (lock.requirements === '') return
+    const own = join(path, 'bin', 'python')
+    const file = join(path, 'requirements.lock')
+    await writeFile(file, lock.requirements)
+    const pip = uv
+      ? { command: uv, args: ['pip', 'install', '--python', own, '--require-hashes', '--no-deps', '-r', file] }
+      : { command: own, args: ['-m', 'pip', 'install', '--require-hashes', '--no-deps', '-r', file] }
+    succeeded(
+      await runTool({ ...call, ...pip }),
+      `The locked packages could not be installed for Python ${python.version}`,
+    )
+  }
+
+  private async compile(text: string, python: Interpreter, onLine: Listener, signal?: AbortSignal): Promise<string> {
+    const { uv, env } = await this.tools(python, onLine)
+    const call: Omit<ToolCall, 'command' | 'args'> = { cwd: this.toolsDir, env, input: text, onLine, signal }
+    const failure = `The requirements could not be resolved for Python ${python.version}`
+    if (uv)
+      return succeeded(
+        await runTool({ ...call, command: uv, args: [...compileArguments, '--python', python.path, '-'] }),
+        failure,
+      ).stdout
+    const path = join(this.toolsDir, `requirements-${randomUUID().slice(0, 8)}.txt`)
+    try {
+      await writeFile(path, text)
+      const command = await this.pipPython(python, env)
+      const args = ['-m', 'pip', 'install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-', '-r', path]
+      return lockFromPipReport(succeeded(await runTool({ ...call, command, args }), failure).stdout)
+    } finally {
+      await rm(path, { force: true })
+    }
+  }
+
+  /** A bare environment with pip in it: the machine's own Python may have none, and must not be changed. */
+  private async pipPython(python: Interpreter, env: Record<string, string>): Promise<string> {
+    const path = join(this.toolsDir, `pip-${python.version}`)
+    const args = ['-m', 'venv', path]
+    const made = await runTool({ command: python.path, args, cwd: this.toolsDir, env })
+    succeeded(made, 'No virtual environment with pip could be made (on Debian it needs the package python3-venv)')
+    return join(path, 'bin', 'python')
+  }
+
+  private async tools(python: Interpreter, onLine: Listener): Promise<Installer> {
+    this.installer ??= this.findInstaller(python, onLine)
+    try {
+      return await this.installer
+    } catch (error) {
+      this.installer = undefined
+      throw error
+    }
+  }
+
+  private async findInstaller(python: Interpreter, onLine: Listener): Promise<Installer> {
+    await mkdir(this.toolsDir, { recursive: true })
+    const { passEnv } = this.options
+    if (this.options.installer === 'pip') return { uv: undefined, env: passEnv }
+    const uv = await uvInstallation({ toolsDir: this.toolsDir, python: python.path, env: passEnv, onLine })
+    if (uv === undefined) return { uv, env: passEnv }
+    const args = ['-m', 'pip', 'config', 'list']
+    const pip = await runTool({ command: python.path, args, cwd: this.toolsDir, env: passEnv })
+    const env = {
+      ...passEnv,
+      ...uvSettingsFromPip(pip.code === 0 ? pip.stdout : '', passEnv),
+      UV_CACHE_DIR: this.options.uvCacheDir ?? passEnv.UV_CACHE_DIR ?? join(this.options.dataDir, 'cache', 'uv'),
+      UV_PYTHON_DOWNLOADS: 'never',
+      UV_NO_CONFIG: '1', // a uv.toml that happens to lie above the data folder is not meant for us
+      UV_NO_PROGRESS: '1',
+    }
+    return { uv, env }
+  }
+
+  private async interpreter(suits: (one: Interpreter) => boolean, wanted: string | undefined): Promise<Interpreter> {
+    const known = await this.interpreters
+    const found = known?.find(suits)
+    if (found) return found
+    this.interpreters = findInterpreters(this.options.passEnv, this.options.pythonCandidates)
+    const all = await this.interpreters
+    const late = all.find(suits)
+    if (late) return late
+    const versions = all.map((one) => one.version).join(', ') || 'none'
+    throw new AppError(
+      'EnvironmentFailed',
+      `No Python ${wanted ?? '3'} is on this machine; found: ${versions}.`,
+      'Install it where the server runs and put it on its PATH, or change python.version in modelwright.yaml.',
+    )
+  }
+
+  private async record(folder: string, lock: EnvironmentLock): Promise<void> {
+    // The packages reach the disk before the record does: after a power loss a record must not name empty files.
+    await runTool({
+      command: 'sync',
+      args: ['-f', join(this.envsDir, folder)],
+      cwd: this.envsDir,
+      env: this.options.passEnv,
+    })
+    const beside = join(this.envsDir, `${folder}.json.partial`)
+    await writeFile(beside, JSON.stringify({ folder, lock }), { flush: true })
+    await rename(beside, this.recordPath(lock.digest))
+    const envs = await open(this.envsDir, 'r')
+    await envs.sync().finally(() => envs.close())
+  }
+
+  private async removeBrokenBuilds(digest: Digest): Promise<void> {
+    for (const name of await readdir(this.envsDir))
+      if (name.startsWith(`${shortDigest(digest)}-`))
+        await rm(join(this.envsDir, name), { recursive: true, force: true, maxRetries: 3 })
+  }
+
+  private recordPath(digest: Digest): string {
+    return join(this.envsDir, `${digest.replace('sha256:', '')}.json`)
+  }
+
+  private environmentAt(folder: string, lock: EnvironmentLock): Environment {
+    const binPath = join(this.envsDir, folder, 'bin')
+    return { lock, binPath, pythonPath: join(binPath, 'python') }
+  }
+}
+
+/** No index, no header, no paths: a lock holds versions and hashes, and no host. */
+const compileArguments = [
+  'pip',
+  'compile',
+  '--quiet',
+  '--generate-hashes',
+  '--no-header',
+  '--no-annotate',
+  '--no-emit-index-url',
+  '--no-emit-find-links',
+  '--no-emit-build-options',
+]
+
+function succeeded(result: ToolResult, failure: string): ToolResult {
+  if (result.code === 0) return result
+  const words = result.words.join('\n').trim() || result.stdout.trim().slice(-2000)
+  if (/No space left on device|Disk quota exceeded/.test(words))
+    throw new AppError('StorageFull', `${failure}: the disk is full.`, 'Free some space, then try again.')
+  throw new AppError(
+    'EnvironmentFailed',
+    `${failure}:\n${words}`,
+    'Mend the requirements file, or python.version in modelwright.yaml.',
+  )
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )

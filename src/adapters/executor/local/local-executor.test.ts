@@ -1,0 +1,142 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { isAppError } from '../../../kernel/errors.ts'
+import { executorConformance } from '../../../ports/conformance/executor.ts'
+import { LocalExecutor } from './local-executor.ts'
+
+executorConformance('executor/local', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'modelwright-executor-'))
+  return {
+    executor: () => new LocalExecutor(),
+    folder,
+    cleanup: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+})
+
+describe('the local executor', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'modelwright-executor-'))
+  const executor = new LocalExecutor()
+  const env = { PATH: '/usr/bin:/bin' }
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const startedElsewhere = async (dir: string, command: string) => {
+    const program = join(folder, 'server.ts')
+    writeFileSync(
+      program,
+      `import { LocalExecutor } from ${JSON.stringify(fileURLToPath(new URL('./local-executor.ts', import.meta.url)))}
+       await new LocalExecutor().start(${JSON.stringify({ dir, cwd: folder, command, env })})
+       console.log('started')
+       setInterval(() => {}, 1000)`,
+    )
+    const server = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((done) => server.stdout.once('data', done))
+    return server
+  }
+
+  it('lets a command survive the kill -9 of the server that started it, and adopts it with its exit status', async () => {
+    const dir = join(folder, 'survivor')
+    const server = await startedElsewhere(dir, 'sleep 0.4; echo survived; exit 9')
+    const gone = new Promise((done) => server.once('exit', done))
+    server.kill('SIGKILL')
+    await gone
+    expect((await executor.observe(dir)).state).toBe('running')
+    expect((await executor.ended(dir)).code).toBe(9)
+    expect(readFileSync(executor.logPath(dir), 'utf8')).toBe('survived\n')
+  })
+
+  it('tells lost, with no code, when the runner itself was killed, and kill still ends its command', async () => {
+    const dir = join(folder, 'lost')
+    const pidFile = join(folder, 'lost.pid')
+    await executor.start({ dir, cwd: folder, command: `echo $$ > ${pidFile}; sleep 60; true`, env })
+    const adopter = new LocalExecutor()
+    const end = adopter.ended(dir)
+    const state = await executor.observe(dir)
+    process.kill(state.state === 'running' ? state.pid : Number.NaN, 'SIGKILL')
+    expect((await end).code).toBeUndefined()
+    expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+    await executor.kill(dir, 1000)
+    expect(
+      spawnSync('ps', ['-o', 'stat=', '-p', readFileSync(pidFile, 'utf8').trim()], { encoding: 'utf8' }).stdout,
+    ).not.toMatch(/^[^Z]/)
+  })
+
+  it('does not mistake a process with a reused pid for the command', async () => {
+    const dir = join(folder, 'reused')
+    const bystander = spawn('sleep', ['60'], { detached: true })
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    mkdirSync(dir)
+    writeFileSync(join(dir, 'journal'), `started ${bystander.pid} 1 ${boot}\n`)
+    expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+    await executor.kill(dir, 0)
+    expect(bystander.exitCode ?? bystander.signalCode).toBeNull()
+    bystander.kill()
+  })
+
+  it('takes no process of an earlier boot for the command, be pid and start time the same', async () => {
+    const dir = join(folder, 'booted')
+    const startTicks = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]!.split(' ')[19]
+    mkdirSync(dir)
+    writeFileSync(join(dir, 'journal'), `started ${process.pid} ${startTicks} 00000000-dead-4000-8000-000000000000\n`)
+    expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+  })
+
+  it('takes a line that was cut off for no record', async () => {
+    const dir = join(folder, 'cut')
+    mkdirSync(dir)
+    writeFileSync(join(dir, 'journal'), 'started 12')
+    expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+    writeFileSync(join(dir, 'journal'), 'started 12 1 boot\nended 1')
+    expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+  })
+
+  it('says that a command is too long instead of starting half of it', async () => {
+    const dir = join(folder, 'long')
+    await expect(executor.start({ dir, cwd: folder, command: `: ${'x'.repeat(200_000)}`, env })).rejects.toSatisfy(
+      (error) => isAppError(error, 'BadRequest'),
+    )
+    expect((await executor.observe(dir)).state).toBe('absent')
+  })
+
+  it('does not keep its own process alive while a command runs that nobody awaits', async () => {
+    const dir = join(folder, 'unref')
+    const server = await startedElsewhere(dir, 'sleep 60')
+    server.kill('SIGKILL')
+    const program = join(folder, 'leaver.ts')
+    writeFileSync(
+      program,
+      readFileSync(join(folder, 'server.ts'), 'utf8')
+        .replace('setInterval(() => {}, 1000)', '')
+        .replaceAll('/unref', '/unref2'),
+    )
+    expect(spawnSync(process.execPath, [program], { timeout: 5000 }).status).toBe(0)
+    await Promise.all([executor.kill(dir, 0), executor.kill(join(folder, 'unref2'), 0)])
+    await sleep(0)
+  })
+})
+
+const small = mkdtempSync(join(tmpdir(), 'modelwright-full-'))
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]).status === 0
+if (!mounted) console.warn('executor/local on a full disk: skipped, a tmpfs of 1 MB cannot be mounted here')
+
+describe.skipIf(!mounted)('the local executor on a full disk', () => {
+  afterAll(() => {
+    spawnSync('umount', [small])
+    rmSync(small, { recursive: true, force: true })
+  })
+  const executor = new LocalExecutor()
+  const env = { PATH: '/usr/bin:/bin' }
+
+  it('records the exit status of the very command that filled the disk, and starts no other', async () => {
+    const dir = join(small, 'filler')
+    await executor.start({ dir, cwd: small, command: 'cat /dev/zero > zeros; exit 3', env })
+    expect((await executor.ended(dir)).code).toBe(3)
+    const next = { dir: join(small, 'next'), cwd: small, command: 'true', env }
+    await expect(executor.start(next)).rejects.toSatisfy((error) => isAppError(error, 'StorageFull'))
+    expect(['absent', 'lost']).toContain((await executor.observe(next.dir)).state)
+  })
+})
