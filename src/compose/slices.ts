@@ -14,18 +14,33 @@ import { PushService } from '../forges/index.ts'
 import { GateService, GateStore, gateEndpoints } from '../gates/index.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Endpoint } from '../kernel/route.ts'
+import { LabelsService, labelEndpoints } from '../labels/index.ts'
+import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
 import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
 import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
 import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
 import { RegistryService } from '../registry/index.ts'
+import { LabelledRowsFreezer, RetrainingService, RetrainingStore, retrainingEndpoints } from '../retraining/index.ts'
+import {
+  GatewayFile,
+  ModelFolders,
+  Preparation,
+  Reconciler,
+  type Rollout,
+  RolloutsService,
+  RolloutsStore,
+  rolloutEndpoints,
+} from '../rollouts/index.ts'
 import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/index.ts'
 import { TrackingService } from '../tracking/index.ts'
 import type { Ports } from './adapters.ts'
 import { candidateReader } from './candidate.ts'
 import { championByDigest } from './champion.ts'
 import { type Config, machineEnvironment } from './config.ts'
+import { checkData, profileOf, referenceOf } from './datasets.ts'
 import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
+import { gatewayObserver, predictionLookup, pythonOf, trafficObserver, watchedDeployments } from './serving-views.ts'
 
 /** What only the listening server knows. */
 export type Addresses = { trackingUri: () => string; publicUrl: () => string; gatewayUrl: () => string }
@@ -74,7 +89,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     environments,
     tracking,
     access,
-    checkData: async () => {},
+    checkData,
     workDir: config.workDir,
     trackingUri: addresses.trackingUri,
     bootstrapPath: join(pythonFolder(), 'bootstrap'),
@@ -112,8 +127,67 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     projects,
     repositories,
     clock,
-    candidateOf: candidateReader({ executions, gates, artifacts, objects, projects, profileOf: async () => undefined }),
+    candidateOf: candidateReader({
+      executions,
+      gates,
+      artifacts,
+      objects,
+      projects,
+      profileOf: (dataset) => profileOf(objects, config.dataDir, dataset),
+    }),
   })
+  const rolloutsStore = new RolloutsStore(db)
+  const observeGateway = gatewayObserver(addresses.gatewayUrl)
+  const observeTraffic = trafficObserver(predictions)
+  const preparation = new Preparation({
+    folders: new ModelFolders(join(config.gatewayDir, 'models'), artifacts),
+    manifestOf: (digest) => promotions.manifestOf(digest),
+    ensurePython: pythonOf(planner, environments),
+    projects,
+  })
+  const file = new GatewayFile(config.gatewayDir, rolloutsStore)
+  const reconciler = new Reconciler({
+    store: rolloutsStore,
+    file,
+    preparation,
+    promotions,
+    projects,
+    observeGateway,
+    observeTraffic,
+    log,
+  })
+  const rollouts = new RolloutsService({
+    store: rolloutsStore,
+    projects,
+    promotions,
+    observeGateway,
+    observeTraffic,
+    clock,
+  })
+
+  const labels = new LabelsService({ db, clock, predictions: predictionLookup(predictions) })
+  const monitoringStore = new MonitoringStore(db)
+  const watched = watchedDeployments(projects, rolloutsStore)
+  const monitoring = new MonitoringService({
+    store: monitoringStore,
+    clock,
+    predictions,
+    labels,
+    referenceOf: (digest) => referenceOf(objects, promotions, digest),
+    deployments: watched,
+  })
+  const retraining = new RetrainingService({
+    store: new RetrainingStore(db),
+    clock,
+    projects,
+    executions,
+    sources,
+    labels,
+    alerts: monitoringStore,
+    freezer: new LabelledRowsFreezer({ db, labels, artifacts, objects }),
+    barred: async (place) => stalledReason(await rolloutsStore.latest(place)),
+  })
+
   const pushes = new PushService({
     projects,
     repositories,
@@ -134,6 +208,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   ]
 
   const engineLoop: Loop = new Loop('executions', 2_000, (signal) => engine.pass(engineLoop.wake, signal))
+  const rolloutLoop = new Loop('rollouts', 500, () => reconciler.tick(clock.now()))
   const loops = [
     engineLoop,
     new Loop('branches', 10_000, async () => {
@@ -142,6 +217,10 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     }),
     new Loop('promotions', 10_000, () => promotions.resume()),
     new Loop('predictions', 1_000, () => predictions.ingest()),
+    new Loop('prediction tables', 15_000, () => predictions.convert()),
+    rolloutLoop,
+    new Loop('monitoring', 1_000, async () => reportFailures(log, 'monitoring', await monitoring.tick())),
+    new Loop('retraining', 1_000, async () => reportFailures(log, 'retraining', await retraining.tick())),
   ]
 
   const endpoints: Endpoint[] = [
@@ -150,6 +229,10 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     ...gateEndpoints(gates),
     ...promotionEndpoints(promotions),
     ...predictionEndpoints(predictions),
+    ...rolloutEndpoints(rollouts),
+    ...labelEndpoints(labels, projects),
+    ...monitoringEndpoints({ store: monitoringStore, projects, deployments: watched }),
+    ...retrainingEndpoints(retraining),
   ]
 
   return {
@@ -164,10 +247,26 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     predictions,
     gates,
     promotions,
+    rollouts,
+    labels,
+    monitoring,
+    retraining,
     pushes,
     leases,
     subscriptions,
     loops,
     endpoints,
   }
+}
+
+/** An aborted rollout waits for a person; nothing trains against it meanwhile. */
+const stalledReason = (rollout: Rollout | undefined): string | undefined =>
+  rollout?.state === 'stalled' ? (rollout.reason ?? 'its rollout is stalled') : undefined
+
+function reportFailures(
+  log: Logger,
+  loop: string,
+  { failures }: { failures: { project: string; environment?: string; error: unknown }[] },
+): void {
+  for (const { error, ...place } of failures) log.error({ err: error, ...place }, `${loop} failed`)
 }

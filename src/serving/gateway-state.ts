@@ -45,6 +45,8 @@ export type InputCheck = {
   type?: 'number' | 'integer' | 'string' | 'boolean'
   range?: [number | null, number | null]
   values?: (string | number | boolean)[]
+  /** JavaScript, flag u; the whole value must match. */
+  regex?: string
   /** False where a null is an input failure. */
   mayBeMissing: boolean
 }
@@ -53,6 +55,10 @@ export type InputCheck = {
 export type GatewayObserved = {
   revision: number
   startedAt: EpochMs
+  /** Why `desired.json` as it stands is not what is served: it cannot be read. The last good one goes on. */
+  problem?: string
+  /** Predictions whose record was written or had to be dropped since the start. */
+  journal?: { written: number; dropped: number }
   endpoints: {
     project: string
     environment: string

@@ -23,6 +23,8 @@ export type FeatureComparison = {
   kind: FeatureKind
   /** Population stability index over the reference's cells; of categories: over those that the reference knows. */
   psi: number | null
+  /** How often chance alone gives counts so far apart in the cells of `psi` (chi² of both counts); none where psi is null. */
+  psiPValue?: number
   /** Numeric: Kolmogorov–Smirnov against the reference's sample. */
   ks?: TestResult
   /** Categorical: contingency test over the categories that the reference knows. */
@@ -83,6 +85,7 @@ function compareNumeric(reference: NumericProfile, current: Values, feature: str
   return {
     ...shared,
     psi: psi(reference.cellCounts, cells),
+    psiPValue: chiSquareContingency(reference.cellCounts, cells).pValue,
     ks: { statistic, pValue },
     jensenShannon: jensenShannon(reference.cellCounts, cells),
   }
@@ -116,6 +119,7 @@ function compareCategorical(reference: CategoricalProfile, current: Values, feat
   return {
     ...shared,
     psi: psi(referenceCells, cells),
+    psiPValue: pValue,
     chi2: { statistic, pValue },
     jensenShannon: jensenShannon(referenceCells, cells),
   }

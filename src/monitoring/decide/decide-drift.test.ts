@@ -32,6 +32,14 @@ describe.each<[string, Partial<FeatureComparison>, DriftBound[], string, RegExp]
   ],
   ['a great KS statistic', { ks: { statistic: 0.4, pValue: 1e-9 } }, [ksDistance], 'drift', /KS 0.4 .* > 0.1\.$/],
   ['a great p-value and a bound of the statistic', {}, [ksDistance], 'no drift', /KS 0.02 with p 0.6, within/],
+  [
+    'PSI that chance may give',
+    { psi: 0.31, psiPValue: 0.02 },
+    [psiBound],
+    'no drift',
+    /but chance may give that in 500 rows/,
+  ],
+  ['PSI beyond chance', { psi: 0.31, psiPValue: 0.009 }, [psiBound], 'drift', /^PSI 0.31, beyond the bound > 0.2\.$/],
   ['great PSI that nobody bounded', { psi: 3 }, [ksBound], 'no drift', /KS/],
   ['great PSI without any bound', { psi: 3 }, [], 'drift', /PSI 3, beyond the bound > 0.2/],
   [

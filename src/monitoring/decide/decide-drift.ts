@@ -1,4 +1,5 @@
 import { type Comparator, compares } from '../../kernel/bound.ts'
+import type { Share } from '../../kernel/units.ts'
 import type { FeatureComparison, TestResult } from './compare-feature.ts'
 
 /**
@@ -13,6 +14,12 @@ export type DriftStatistic = (typeof driftStatistics)[number]
 
 /** Where the statistic stands to the bound so, the feature drifts: `psi: "> 0.2"`. Shares are 0..1. */
 export type DriftBound = { statistic: DriftStatistic; comparator: Comparator; bound: number }
+
+/**
+ * PSI grows with chance alone: of n rows over 10 cells its mean is about 9/n, and one empty cell adds 0.7. So a PSI beyond its
+ * bound counts only where chance would give it in fewer than 1 % of windows, all features together (Bonferroni).
+ */
+export const chanceShare = 0.01
 
 export type DriftOutcome = 'drift' | 'no drift' | 'too few rows'
 
@@ -34,7 +41,7 @@ export const defaultPsiBound: DriftBound = { statistic: 'psi', comparator: '>', 
 /**
  * Says whether a window of predictions drifted. One feature beyond one bound is drift, and the reasons name it.
  * A window below `minRows` is not judged, as PSI of a small sample is large by chance (its mean is about
- * (cells − 1)·(1/n + 1/m)); a feature with fewer present values than that is judged by its missing values alone.
+ * (cells − 1)·(1/n + 1/m)), and above it PSI counts only beyond chance (`chanceShare`); a feature with fewer present values than that is judged by its missing values alone.
  *
  * @param features one comparison per feature, of the same window
  * @param bounds from modelwright.yaml; a statistic that does not apply to a feature's kind says nothing about it
@@ -47,7 +54,7 @@ export function decideDrift(
   minRows: number,
 ): DriftVerdict {
   const inForce = withDefaults(bounds)
-  const verdicts = features.map((feature) => judgeFeature(feature, inForce, minRows))
+  const verdicts = features.map((feature) => judgeFeature(feature, inForce, minRows, chanceShare / features.length))
   const rows = Math.max(0, ...features.map(({ n }) => n))
   if (rows < minRows) {
     return { outcome: 'too few rows', features: verdicts, reasons: [`${rows} of at least ${minRows} rows.`] }
@@ -70,7 +77,12 @@ function withDefaults(bounds: readonly DriftBound[]): DriftBound[] {
   return [...bounds, ...(distribution ? [] : [defaultPsiBound]), ...standing]
 }
 
-function judgeFeature(feature: FeatureComparison, bounds: readonly DriftBound[], minRows: number): FeatureVerdict {
+function judgeFeature(
+  feature: FeatureComparison,
+  bounds: readonly DriftBound[],
+  minRows: number,
+  chance: Share,
+): FeatureVerdict {
   const name = feature.feature
   if (feature.n < minRows) {
     return { feature: name, outcome: 'too few rows', reasons: [`${feature.n} of at least ${minRows} rows.`] }
@@ -83,14 +95,21 @@ function judgeFeature(feature: FeatureComparison, bounds: readonly DriftBound[],
     const value = measured(feature, bound)
     if (value === null) continue
     const fact = described(feature, bound, value)
-    if (compares(value, bound.comparator, bound.bound)) beyond.push(`${fact}, beyond the bound ${boundText(bound)}.`)
-    else within.push(`${fact}, within the bound ${boundText(bound)}.`)
+    if (!compares(value, bound.comparator, bound.bound)) within.push(`${fact}, within the bound ${boundText(bound)}.`)
+    else if (mayBeChance(feature, bound, chance))
+      within.push(
+        `${fact}, beyond the bound ${boundText(bound)}, but chance may give that in ${feature.present} rows (p ${digits(feature.psiPValue!)}).`,
+      )
+    else beyond.push(`${fact}, beyond the bound ${boundText(bound)}.`)
   }
   if (beyond.length > 0) return { feature: name, outcome: 'drift', reasons: beyond }
   if (!sparse) return { feature: name, outcome: 'no drift', reasons: within }
   const few = `${feature.present} of at least ${minRows} rows have a value.`
   return { feature: name, outcome: 'too few rows', reasons: [few, ...within] }
 }
+
+const mayBeChance = ({ psiPValue }: FeatureComparison, { statistic, comparator }: DriftBound, chance: Share): boolean =>
+  statistic === 'psi' && comparator.startsWith('>') && psiPValue !== undefined && psiPValue >= chance
 
 function measured(feature: FeatureComparison, bound: DriftBound): number | null {
   switch (bound.statistic) {

@@ -1,0 +1,261 @@
+"""Answers predictions for one MLflow model, inside the model's own Python environment.
+
+    python modelwright_worker.py MODEL_FOLDER
+
+The gateway talks to it through stdin and stdout in frames: 4 bytes length of what follows, 4 bytes length of the header
+(both big endian), the header as JSON, then a body of bytes. One request is carried out at a time, in order.
+
+    in    {"op": "predict", "id": 7, "form": "json" | "csv", "drop": ["column", ...]}     body: the client's own bytes
+    out   {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
+          {"op": "failed", "stage": "load" | "warm", "message": "..."}                    instead of it; the process ends
+          {"op": "answer", "id": 7, "ok": true}                                           body: {"predictions": ...}
+          {"op": "answer", "id": 7, "ok": false, "kind": "request" | "schema" | "model", "message": "..."}
+
+Needs nothing but mlflow and what the model needs. Ends when stdin ends, so it never outlives its gateway.
+"""
+
+import base64
+import datetime
+import io
+import json
+import math
+import os
+import queue
+import struct
+import sys
+import threading
+import traceback
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+class BadRequest(Exception):
+    """The request has not one of the forms of MLflow's protocol."""
+
+
+def main():
+    requests, answers = take_over_pipes()
+    die_with_parent()
+    waiting = queue.Queue()
+    # A thread, so that the end of stdin ends the process even while the model loads or computes.
+    threading.Thread(target=read_frames, args=(requests, waiting), daemon=True).start()
+    model = load_and_warm(sys.argv[1], answers)
+    while True:
+        header, body = waiting.get()
+        reply, text = answer(model, header, body)
+        write_frame(answers, reply, text)
+
+
+def take_over_pipes():
+    """Keeps the two pipes for frames; whatever else reads fd 0 or prints to fd 1 meets /dev/null and stderr."""
+    requests = os.fdopen(os.dup(0), "rb", buffering=1 << 16)
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, answers
+
+
+def die_with_parent():
+    """Linux kills the worker with the gateway even where a native library holds the interpreter and no thread can run."""
+    try:
+        import ctypes
+
+        PR_SET_PDEATHSIG, SIGKILL = 1, 9
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+    except Exception:
+        pass  # Elsewhere the end of stdin must do.
+
+
+def read_frames(requests, waiting):
+    while True:
+        head = requests.read(8)
+        if len(head) < 8:
+            os._exit(0)
+        total, header_length = struct.unpack(">II", head)
+        payload = requests.read(total - 4)
+        if len(payload) < total - 4:
+            os._exit(0)
+        waiting.put((json.loads(payload[:header_length]), payload[header_length:]))
+
+
+def write_frame(answers, header, body=b""):
+    head = json.dumps(header).encode()
+    frame = struct.pack(">II", 4 + len(head) + len(body), len(head)) + head + body
+    view = memoryview(frame)
+    try:
+        while view:
+            view = view[answers.write(view) :]
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def load_and_warm(folder, answers):
+    stage = "load"
+    try:
+        # Code that was saved with the model may share a name with this file's folder.
+        sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
+        import mlflow
+        import mlflow.pyfunc
+
+        model = mlflow.pyfunc.load_model(folder)
+        stage = "warm"
+        warmed = warm(model, folder)
+        write_frame(answers, {"op": "ready", "warmed": warmed, "mlflow": mlflow.__version__})
+        return model
+    except BaseException as error:
+        traceback.print_exc()
+        write_frame(answers, {"op": "failed", "stage": stage, "message": told(error)})
+        sys.stderr.flush()
+        os._exit(3)
+
+
+def warm(model, folder):
+    """One prediction of the model's own input example, so that the first user does not pay for lazy imports."""
+    if not getattr(model.metadata, "saved_input_example_info", None):
+        return False
+    example = model.metadata.load_input_example(folder)
+    if example is None:
+        return False
+    load_params = getattr(model.metadata, "load_input_example_params", None)
+    params = load_params(folder) if load_params else None
+    encode(model.predict(example, params=params) if params else model.predict(example))
+    return True
+
+
+def answer(model, header, body):
+    reply = {"op": "answer", "id": header["id"], "ok": False}
+    try:
+        data, params = parse(model, header, body)
+    except BadRequest as error:
+        return {**reply, "kind": "request", "message": str(error)}, b""
+    except Exception as error:
+        return {**reply, "kind": "schema", "message": told(error)}, b""
+    try:
+        predicted = model.predict(data, params=params) if params else model.predict(data)
+        return {**reply, "ok": True}, encode(predicted)
+    except Exception as error:
+        if blames_input(error):
+            return {**reply, "kind": "schema", "message": told(error)}, b""
+        traceback.print_exc()
+        return {**reply, "kind": "model", "message": told(error)}, b""
+
+
+def blames_input(error):
+    """MLflow checks the signature inside predict() and names a mismatch by these codes."""
+    return getattr(error, "error_code", None) in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+
+
+def parse(model, header, body):
+    """The client's bytes -> what model.predict takes, by MLflow's own functions, so that types are cast as it casts them."""
+    if header["form"] == "csv":
+        return parse_csv(model, header, body), None
+    try:
+        written = json.loads(body)
+    except ValueError as error:
+        raise BadRequest("The body is not valid JSON: %s" % error) from error
+    keys = [key for key in FORMS if key in written]
+    if len(keys) != 1:
+        raise BadRequest("The body must hold exactly one of %s; found: %s." % (", ".join(FORMS), ", ".join(written) or "none"))
+    form, params = keys[0], written.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise BadRequest("params must be an object.")
+    return without(parse_form(model, form, written[form]), header.get("drop") or []), params
+
+
+def parse_form(model, form, data):
+    from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
+
+    from_type_hint = getattr(model.metadata, "_is_signature_from_type_hint", None)
+    if form == "inputs" and from_type_hint and from_type_hint():
+        return data
+    schema = model.metadata.get_input_schema()
+    if form.startswith("dataframe_"):
+        return dataframe_from_parsed_json(data, pandas_orient=form[len("dataframe_") :], schema=schema)
+    return parse_tf_serving_input({form: data}, schema=schema)
+
+
+def parse_csv(model, header, body):
+    import pandas
+
+    schema = model.metadata.get_input_schema()
+    dtypes = dict(zip(schema.input_names(), schema.pandas_types())) if schema and schema.has_input_names() else None
+    try:
+        table = pandas.read_csv(io.BytesIO(body), dtype=dtypes)
+    except Exception as error:
+        raise BadRequest("The body cannot be read as CSV with a header line: %s" % error) from error
+    return without(table, header.get("drop") or [])
+
+
+def without(data, columns):
+    if not columns:
+        return data
+    if isinstance(data, dict):
+        return {name: values for name, values in data.items() if name not in columns}
+    if hasattr(data, "drop") and hasattr(data, "columns"):
+        return data.drop(columns=[name for name in columns if name in data.columns])
+    return data
+
+
+def encode(predicted):
+    predictions = plain(predicted)
+    try:
+        text = json.dumps({"predictions": predictions}, allow_nan=False, ensure_ascii=False, default=plain_one)
+    except ValueError:
+        # JSON knows neither NaN nor infinity: both are told as null.
+        text = json.dumps({"predictions": finite(predictions)}, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "replace")
+
+
+def plain(value):
+    """As MLflow's scoring server does: arrays become lists, tables lists of records, a series a table of one column."""
+    if hasattr(value, "to_frame") and hasattr(value, "index") and not hasattr(value, "columns"):
+        value = value.to_frame()
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return value.to_dict(orient="records")
+    if hasattr(value, "toarray"):  # scipy's sparse matrices
+        return value.toarray().tolist()
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def plain_one(value):
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat() if value == value else None
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    converted = plain(value)
+    if converted is not value:
+        return converted
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(value, "model_dump"):
+        return value.model_dump()
+    try:
+        return float(value)
+    except Exception:
+        return str(value)
+
+
+def finite(value):
+    if isinstance(value, dict):
+        return {str(name): finite(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return finite(plain_one(value))
+
+
+def told(error):
+    message = getattr(error, "message", None) or str(error)
+    return "%s: %s" % (type(error).__name__, message) if not hasattr(error, "error_code") else message
+
+
+if __name__ == "__main__":
+    main()

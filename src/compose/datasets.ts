@@ -1,0 +1,63 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { DataCheckRequest } from '../executions/index.ts'
+import type { Digest } from '../kernel/digest.ts'
+import { AppError } from '../kernel/errors.ts'
+import type { Reference } from '../monitoring/index.ts'
+import type { ObjectStore } from '../ports/object-store.ts'
+import type { PromotionsService } from '../promotions/index.ts'
+import { checkTable, type DataReport, profileTable, type TableProfile } from '../validation/index.ts'
+
+/** Stops a step whose data does not hold what was declared, naming the offending rows. */
+export async function checkData({ context, dataset, path }: DataCheckRequest): Promise<void> {
+  const { checks, key } = context.file.data[dataset]!
+  if (checks.length === 0) return
+  const report = await checkTable({ path, checks, ...(key ? { key } : {}) })
+  if (report.outcome === 'pass') return
+  throw new AppError(
+    'DataChecksFailed',
+    `data.${dataset} (${context.data[dataset]!.path}, ${report.rows} rows): ${report.failures.map(told).join(' ')}`,
+    'Mend the rows, or the checks of the dataset in modelwright.yaml.',
+  )
+}
+
+function told(failure: DataReport['failures'][number]): string {
+  const rows = failure.samples.map(
+    ({ line, key, value }) =>
+      `line ${line}${key === undefined ? '' : ` (${key})`}: ${value === null ? 'nothing' : JSON.stringify(value)}`,
+  )
+  return rows.length === 0
+    ? failure.problem
+    : `${failure.problem} ${rows.join(', ')}${failure.failedRows > rows.length ? ', …' : ''}.`
+}
+
+const profileSeed = 0
+
+/** The profile of a dataset's content, as an object: the reference that drift is measured from. */
+export async function profileOf(
+  objects: ObjectStore,
+  dataDir: string,
+  dataset: { path: string; digest: Digest },
+): Promise<Digest> {
+  await mkdir(join(dataDir, 'tmp'), { recursive: true })
+  const folder = await mkdtemp(join(dataDir, 'tmp', 'profile-'))
+  try {
+    const file = join(folder, basename(dataset.path))
+    await objects.materialise(dataset.digest, file)
+    return (await objects.put(JSON.stringify(await profileTable({ path: file, seed: profileSeed })))).digest
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** What a version was trained on, from its manifest. */
+export async function referenceOf(
+  objects: ObjectStore,
+  promotions: PromotionsService,
+  digest: Digest,
+): Promise<Reference | undefined> {
+  const manifest = await promotions.manifestOf(digest)
+  if (!manifest.profile) return undefined
+  const profile = JSON.parse(new TextDecoder().decode(await objects.read(manifest.profile))) as TableProfile
+  return { inputs: manifest.columns.map(({ name }) => name), features: profile.columns }
+}

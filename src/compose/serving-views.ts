@@ -1,0 +1,66 @@
+import { AppError } from '../kernel/errors.ts'
+import type { LabelsService } from '../labels/index.ts'
+import type { WatchedDeployment } from '../monitoring/index.ts'
+import type { Planner } from '../planning/index.ts'
+import type { Environments } from '../ports/environments.ts'
+import type { ProjectsService } from '../projects/index.ts'
+import type { ObserveTraffic, PreparationParts, RolloutsStore } from '../rollouts/index.ts'
+import { decodePredictionId, type GatewayObserved, type PredictionLog } from '../serving/index.ts'
+
+/** Asks the gateway; undefined where it does not answer. */
+export const gatewayObserver = (gatewayUrl: () => string) => async (): Promise<GatewayObserved | undefined> => {
+  const response = await fetch(`${gatewayUrl()}/status`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
+  return response?.ok ? ((await response.json()) as GatewayObserved) : undefined
+}
+
+/** What the prediction log counts, freshly taken in: a rollout is decided from it. */
+export const trafficObserver =
+  (predictions: PredictionLog): ObserveTraffic =>
+  async ({ project, environment, digest, since }) => {
+    await predictions.ingest()
+    return predictions.observationsSince(project, environment, digest, since)
+  }
+
+/** Environments that serve something, with what Git says about watching them. */
+export const watchedDeployments =
+  (projects: ProjectsService, store: RolloutsStore) => async (): Promise<WatchedDeployment[]> => {
+    const watched: WatchedDeployment[] = []
+    for (let after = ''; ; ) {
+      const { items, nextPageToken } = await projects.list({ after, limit: 100 })
+      for (const { name: project } of items) {
+        const head = await projects.desiredHead(project)
+        const at = head && (await projects.fileAt(project, head).catch(() => undefined))
+        for (const { environment, serving } of await store.deployments(project)) {
+          const declared = at?.file.deployments[environment]
+          if (serving && declared)
+            watched.push({ project, environment, ...serving, monitor: declared.monitor, retrain: declared.retrain })
+        }
+      }
+      if (!nextPageToken) return watched
+      after = nextPageToken
+    }
+  }
+
+/** The interpreter of a version's own locked environment. */
+export const pythonOf =
+  (planner: Planner, environments: Environments): PreparationParts['ensurePython'] =>
+  async (lockDigest) => {
+    if (lockDigest === 'none') return 'python3'
+    const lock = await planner.lockByDigest(lockDigest)
+    if (!lock)
+      throw new AppError(
+        'EnvironmentFailed',
+        `The lock ${lockDigest} of the version's environment is not known here.`,
+        'Make the model again on this server.',
+      )
+    return (await environments.ensure(lock, () => {})).pythonPath
+  }
+
+/** The prediction log as labels ask it. */
+export const predictionLookup = (
+  predictions: PredictionLog,
+): ConstructorParameters<typeof LabelsService>[0]['predictions'] => ({
+  decode: decodePredictionId,
+  find: async (ids) =>
+    (await Promise.all(ids.map((id) => predictions.find(id)))).filter((record) => record !== undefined),
+})

@@ -1,0 +1,64 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { asStorageError } from '../../db/index.ts'
+import type { ErrorCode } from '../../kernel/error-codes.ts'
+import { isAppError } from '../../kernel/errors.ts'
+
+/** MLflow's codes and their statuses (mlflow/exceptions.py). */
+const statusOf = {
+  INTERNAL_ERROR: 500,
+  TEMPORARILY_UNAVAILABLE: 503,
+  NOT_IMPLEMENTED: 501,
+  REQUEST_LIMIT_EXCEEDED: 429,
+  RESOURCE_CONFLICT: 409,
+  RESOURCE_DOES_NOT_EXIST: 404,
+  ENDPOINT_NOT_FOUND: 404,
+  PERMISSION_DENIED: 403,
+  UNAUTHENTICATED: 401,
+  BAD_REQUEST: 400,
+  RESOURCE_ALREADY_EXISTS: 400,
+  INVALID_PARAMETER_VALUE: 400,
+} as const
+
+export type MlflowErrorCode = keyof typeof statusOf
+
+/** An error that only MLflow's form knows; everything else comes from the slices as an AppError. */
+export class MlflowError extends Error {
+  readonly code: MlflowErrorCode
+
+  constructor(code: MlflowErrorCode, message: string) {
+    super(message)
+    this.name = 'MlflowError'
+    this.code = code
+  }
+}
+
+const codeOf: Partial<Record<ErrorCode, MlflowErrorCode>> = {
+  BadRequest: 'INVALID_PARAMETER_VALUE',
+  NotFound: 'RESOURCE_DOES_NOT_EXIST',
+  AlreadyExists: 'RESOURCE_ALREADY_EXISTS',
+  Conflict: 'RESOURCE_CONFLICT',
+  Unauthenticated: 'UNAUTHENTICATED',
+  Forbidden: 'PERMISSION_DENIED',
+  NotYetSupported: 'NOT_IMPLEMENTED',
+}
+
+/** Every error of the dialect's paths leaves in MLflow's form: `{error_code, message}`. */
+export function answerMlflowError(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const { code, message } = mlflowForm(asStorageError(thrown))
+  if (code === 'INTERNAL_ERROR') request.log.error({ err: thrown, url: request.url }, 'an MLflow request failed')
+  if (code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Basic realm="Modelwright", charset="UTF-8"')
+  void reply.status(statusOf[code]).send({ error_code: code, message })
+}
+
+function mlflowForm(error: unknown): { code: MlflowErrorCode; message: string } {
+  if (error instanceof MlflowError) return error
+  if (isAppError(error)) {
+    const code = codeOf[error.code] ?? (error.culprit === 'wait' ? 'TEMPORARILY_UNAVAILABLE' : 'INTERNAL_ERROR')
+    // Where who may do what is the matter, the next move helps more than MLflow's own words would.
+    const withNext = code === 'PERMISSION_DENIED' || code === 'UNAUTHENTICATED' || code === 'TEMPORARILY_UNAVAILABLE'
+    return { code, message: withNext ? `${error.message} ${error.next}` : error.message }
+  }
+  const { statusCode, message } = error as { statusCode?: number; message?: string }
+  if (statusCode !== undefined && statusCode < 500) return { code: 'BAD_REQUEST', message: message ?? 'Bad request' }
+  return { code: 'INTERNAL_ERROR', message: `Unexpected: ${message ?? String(error)}` }
+}

@@ -1,0 +1,230 @@
+import type { FastifyInstance } from 'fastify'
+import { transact } from '../../db/index.ts'
+import type { RunId } from '../../kernel/ids.ts'
+import type { Actor } from '../../kernel/route.ts'
+import type { KeyValue } from '../../tracking/index.ts'
+import type { MlflowAccess } from './access.ts'
+import { pageLimit, viewFrom, viewType } from './experiments.ts'
+import { integer, listOf, nested, oneOf, pairs, readMessage, required, text, texts } from './message.ts'
+import { metricFields, metricFrom } from './metrics.ts'
+import { MlflowError } from './mlflow-error.ts'
+import { type MlflowParts, mount } from './parts.ts'
+import { runInfoWire, runWire, tokenWire } from './wire.ts'
+
+const parentTag = 'mlflow.parentRunId'
+const runStatus = oneOf({ 1: 'RUNNING', 2: 'SCHEDULED', 3: 'FINISHED', 4: 'FAILED', 5: 'KILLED' } as const)
+
+export function mountRuns(app: FastifyInstance, parts: MlflowParts, access: MlflowAccess): void {
+  mountLife(app, parts, access)
+  mountLogging(app, parts, access)
+  mountInputs(app, parts, access)
+}
+
+function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, access: MlflowAccess): void {
+  mount(app, 'POST', '/2.0/mlflow/runs/create', async (request) => {
+    const run = readMessage(request, {
+      experiment_id: text,
+      user_id: text,
+      run_name: text,
+      start_time: integer,
+      tags: pairs('tags'),
+    })
+    const created = await transact(db, (tx) =>
+      tracking.startRun(tx, {
+        experimentId: run.experiment_id || '0',
+        name: run.run_name,
+        userId: run.user_id,
+        startedAt: run.start_time || clock.now(),
+        tags: tagsFor(request.actor, run.tags ?? []),
+        ...(request.actor.kind === 'step' ? { ownerRunId: request.actor.runId as RunId } : {}),
+      }),
+    )
+    return { run: runWire(await tracking.run(created.runId)) }
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/update', async (request) => {
+    const update = readMessage(request, {
+      run_id: required(text),
+      status: runStatus,
+      end_time: integer,
+      run_name: text,
+    })
+    await access.toRun(request.actor, update.run_id)
+    const info = await transact(db, (tx) =>
+      tracking.updateRun(tx, update.run_id, {
+        status: update.status,
+        endedAt: update.end_time,
+        name: update.run_name,
+      }),
+    )
+    return { run_info: runInfoWire(info) }
+  })
+
+  for (const [path, lifecycle] of [
+    ['delete', 'deleted'],
+    ['restore', 'active'],
+  ] as const)
+    mount(app, 'POST', `/2.0/mlflow/runs/${path}`, async (request) => {
+      const { run_id } = readMessage(request, { run_id: required(text) })
+      await access.toRun(request.actor, run_id)
+      await transact(db, (tx) => tracking.setRunLifecycle(tx, run_id, lifecycle))
+      return {}
+    })
+
+  mount(app, 'GET', '/2.0/mlflow/runs/get', async (request) => {
+    const { run_id } = readMessage(request, { run_id: required(text) })
+    return { run: runWire(await tracking.run(run_id)) }
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/search', async (request) => {
+    const search = readMessage(request, {
+      experiment_ids: texts,
+      filter: text,
+      run_view_type: viewType,
+      max_results: integer,
+      order_by: texts,
+      page_token: text,
+    })
+    const { items, nextPageToken } = await tracking.searchRuns({
+      experimentIds: search.experiment_ids ?? [],
+      filter: search.filter,
+      view: viewFrom(search.run_view_type),
+      limit: pageLimit(search.max_results, { default: 1000, max: 50_000 }),
+      orderBy: search.order_by,
+      pageToken: search.page_token,
+    })
+    return { runs: items.map(runWire), ...tokenWire(nextPageToken) }
+  })
+}
+
+function mountLogging(app: FastifyInstance, { db, tracking }: MlflowParts, access: MlflowAccess): void {
+  const id = { run_id: required(text) }
+
+  mount(app, 'POST', '/2.0/mlflow/runs/log-metric', async (request) => {
+    const { run_id, ...metric } = readMessage(request, { ...id, ...metricFields })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) => tracking.logMetrics(tx, run_id, [metricFrom(metric)]))
+    return {}
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/log-parameter', async (request) => {
+    const { run_id, key, value } = readMessage(request, { ...id, key: required(text), value: text })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) => tracking.logParams(tx, run_id, [{ key, value: value ?? '' }]))
+    return {}
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/set-tag', async (request) => {
+    const { run_id, key, value } = readMessage(request, { ...id, key: required(text), value: text })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) => tracking.setTags(tx, run_id, [{ key, value: value ?? '' }]))
+    return {}
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/delete-tag', async (request) => {
+    const { run_id, key } = readMessage(request, { ...id, key: required(text) })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) => tracking.deleteTag(tx, run_id, key))
+    return {}
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/log-batch', async (request) => {
+    const { run_id, metrics, params, tags } = readMessage(request, {
+      ...id,
+      metrics: listOf('metrics', metricFields),
+      params: pairs('params'),
+      tags: pairs('tags'),
+    })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) => tracking.logBatch(tx, run_id, { metrics: metrics?.map(metricFrom), params, tags }))
+    return {}
+  })
+}
+
+function mountInputs(app: FastifyInstance, { db, tracking }: MlflowParts, access: MlflowAccess): void {
+  mount(app, 'POST', '/2.0/mlflow/runs/log-inputs', async (request) => {
+    const { run_id, datasets, models } = readMessage(request, {
+      run_id: required(text),
+      datasets: listOf('datasets', { tags: pairs('tags'), dataset: required(datasetMessage) }),
+      models: listOf('models', { model_id: required(text) }),
+    })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) =>
+      tracking.logInputs(tx, run_id, {
+        datasets: datasets?.map(({ tags, dataset }) => ({
+          tags: Object.fromEntries((tags ?? []).map(({ key, value }) => [key, value])),
+          dataset: { ...dataset, sourceType: dataset.source_type },
+        })),
+        models: models?.map((model) => model.model_id),
+      }),
+    )
+    return {}
+  })
+
+  mount(app, 'POST', '/2.0/mlflow/runs/outputs', async (request) => {
+    const { run_id, models } = readMessage(request, {
+      run_id: required(text),
+      models: required(listOf('models', { model_id: required(text), step: integer })),
+    })
+    await access.toRun(request.actor, run_id)
+    await transact(db, (tx) =>
+      tracking.logOutputs(
+        tx,
+        run_id,
+        models.map(({ model_id, step }) => ({ modelId: model_id, step: step ?? 0 })),
+      ),
+    )
+    return {}
+  })
+
+  // Clients before 3.x tell of a model by its MLmodel, kept as a tag of the run.
+  mount(app, 'POST', '/2.0/mlflow/runs/log-model', async (request) => {
+    const { run_id, model_json } = readMessage(request, { run_id: required(text), model_json: required(text) })
+    await access.toRun(request.actor, run_id)
+    const model = parsedModel(model_json)
+    const run = await tracking.run(run_id)
+    const known = JSON.parse(run.tags[historyTag] ?? '[]') as unknown[]
+    const value = JSON.stringify([...known, model])
+    await transact(db, (tx) => tracking.setTags(tx, run_id, [{ key: historyTag, value }]))
+    return {}
+  })
+}
+
+const historyTag = 'mlflow.log-model.history'
+
+const datasetMessage = nested('dataset', {
+  name: required(text),
+  digest: required(text),
+  source_type: required(text),
+  source: required(text),
+  schema: text,
+  profile: text,
+})
+
+function parsedModel(json: string): Record<string, unknown> {
+  const model = asObject(json)
+  if (!model)
+    throw new MlflowError('INVALID_PARAMETER_VALUE', `Malformed model info. \n ${json} \n is not a valid JSON.`)
+  const missing = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'].filter((field) => !(field in model))
+  if (missing.length > 0)
+    throw new MlflowError(
+      'INVALID_PARAMETER_VALUE',
+      `Model json is missing mandatory fields: {${missing.map((field) => `'${field}'`).join(', ')}}`,
+    )
+  return model
+}
+
+function asObject(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A run that a step's code starts hangs below the step's run, wherever it is. */
+function tagsFor(actor: Actor, tags: KeyValue[]): KeyValue[] {
+  if (actor.kind !== 'step' || actor.runId === undefined || tags.some((tag) => tag.key === parentTag)) return tags
+  return [...tags, { key: parentTag, value: actor.runId }]
+}

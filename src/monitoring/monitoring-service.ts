@@ -1,0 +1,269 @@
+import type { Tx } from '../db/index.ts'
+import { digestOfJson } from '../kernel/digest.ts'
+import { newId } from '../kernel/ids.ts'
+import type { EpochMs } from '../kernel/time.ts'
+import type { LabelledRow, LabelsService } from '../labels/index.ts'
+import { wilsonInterval } from '../math/intervals.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { PredictionLog, PredictionRow } from '../serving/index.ts'
+import { alertMove, type Sight } from './decide/alert-move.ts'
+import { judgeQuality } from './decide/judge-quality.ts'
+import { judgeWindow } from './decide/judge-window.ts'
+import { leastMeasured, metricSight } from './decide/metric-sight.ts'
+import { driftBounds, monitorRuleVersion, type WindowBounds, windowAt } from './decide/window.ts'
+import type { Alert, AlertKind, DriftReport, MeasuredMetric, ReferenceOf, WatchedDeployment } from './monitoring.ts'
+import type { MonitoringStore } from './monitoring-store.ts'
+
+type Parts = {
+  store: MonitoringStore
+  clock: Clock
+  /** The newest rows first. */
+  predictions: Pick<PredictionLog, 'rows'>
+  labels: Pick<LabelsService, 'count' | 'latestLabelledRows'>
+  referenceOf: ReferenceOf
+  /** Environments that serve something now. */
+  deployments: () => Promise<WatchedDeployment[]>
+  /** An environment is looked at no more often than this; traffic would else write a report with every row. */
+  pauseMs?: number
+}
+
+/** What a look found of one matter that can be an alert. */
+type Finding = {
+  kind: AlertKind
+  subject: string
+  sight: Sight
+  features: string[]
+  reasons: string[]
+  /** Ids of the requests it was judged from, newest last; and how many new ones it takes to end the alert. */
+  ids: string[]
+  minRows: number
+}
+
+const qualityRows = 500
+const defaultPauseMs = 5_000
+
+/** Looks at what production serves: windows of predictions beside their reference, answers beside their labels. */
+export class MonitoringService {
+  readonly #parts: Parts
+  readonly #lookedAt = new Map<string, EpochMs>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** One round over all environments. Claimed by the caller. What one fails at stops no other. */
+  async tick(): Promise<{ failures: { project: string; environment: string; error: unknown }[] }> {
+    const failures: { project: string; environment: string; error: unknown }[] = []
+    for (const deployment of await this.#parts.deployments()) {
+      const { project, environment } = deployment
+      await this.#watch(deployment).catch((error: unknown) => failures.push({ project, environment, error }))
+    }
+    return { failures }
+  }
+
+  async #watch(deployment: WatchedDeployment): Promise<void> {
+    const { project, environment } = deployment
+    const now = this.#parts.clock.now()
+    await this.#closeOfOtherVersions(deployment, now)
+    const place = `${project}/${environment}/${deployment.digest}`
+    const before = this.#lookedAt.get(place)
+    const since = before === undefined ? Number.POSITIVE_INFINITY : now - before
+    if (since >= 0 && since < (this.#parts.pauseMs ?? defaultPauseMs)) return
+    this.#lookedAt.set(place, now)
+    await this.#look(deployment, now)
+  }
+
+  async #look(deployment: WatchedDeployment, now: EpochMs): Promise<void> {
+    const { project, environment, digest, monitor } = deployment
+    const bounds = windowAt(now, monitor.window)
+    const { fromMs, toMs, limit } = bounds
+    const rows = (await this.#parts.predictions.rows({ project, environment, digest, fromMs, toMs, limit })).reverse()
+    if (rows.length === 0) return
+    const labels = await this.#parts.labels.count({ project, environment, digest })
+    if (await this.#isKnown(deployment, rows, labels, bounds)) return
+    const labelled =
+      labels.count === 0
+        ? []
+        : await this.#parts.labels.latestLabelledRows({ project, environment, digest }, qualityRows)
+    const report = await this.#report(deployment, { now, rows, labels, labelled, bounds })
+    const findings = findingsOf(deployment, report, rows, labelled)
+    const open = await this.#parts.store.alerts({ project, environment, open: true, limit: 1000 })
+    await this.#parts.store.transact(async (tx) => {
+      await this.#parts.store.addReport(tx, report)
+      for (const finding of findings) await this.#move(tx, finding, report, open)
+      await this.#closeUndeclared(tx, findings, report, open)
+    })
+  }
+
+  /** A look at the same rows, labels and bounds would say the same. */
+  async #isKnown(
+    deployment: WatchedDeployment,
+    rows: readonly PredictionRow[],
+    labels: DriftReport['labels'],
+    { minRows }: WindowBounds,
+  ): Promise<boolean> {
+    const last = await this.#parts.store.lastReport(deployment, deployment.digest)
+    if (!last) return false
+    const judgedBy = { drift: driftBounds(deployment.monitor.drift), minRows }
+    return (
+      last.window.last === newestOf(rows) &&
+      last.labels.count === labels.count &&
+      last.labels.lastAt === labels.lastAt &&
+      last.ruleVersion === monitorRuleVersion &&
+      digestOfJson(last.bounds) === digestOfJson(judgedBy)
+    )
+  }
+
+  async #report(
+    deployment: WatchedDeployment,
+    seen: {
+      now: EpochMs
+      rows: readonly PredictionRow[]
+      labels: DriftReport['labels']
+      labelled: readonly LabelledRow[]
+      bounds: WindowBounds
+    },
+  ): Promise<DriftReport> {
+    const { now, rows, labels, labelled, bounds } = seen
+    const { project, environment, model, version, digest, monitor } = deployment
+    const answered = rows.filter(({ outcome }) => outcome === 'answered')
+    const judgedBy = { drift: driftBounds(monitor.drift), minRows: bounds.minRows }
+    const verdict = judgeWindow({
+      rows: answered.map(({ input }) => input),
+      reference: await this.#parts.referenceOf(digest),
+      bounds: judgedBy.drift,
+      minRows: judgedBy.minRows,
+    })
+    const quality = judgeQuality(labelled)
+    const window = {
+      fromMs: rows[0]!.at,
+      toMs: rows.at(-1)!.at,
+      last: newestOf(rows),
+      rows: rows.length,
+      answered: answered.length,
+      inputFailures: rows.filter(({ outcome }) => outcome === 'input refused').length,
+      errors: rows.filter(({ outcome }) => outcome === 'failed').length,
+    }
+    return {
+      ...{ id: newId(now), project, environment, model, version, digest, at: now },
+      ...{ window, labels, bounds: judgedBy, ...verdict, ...(quality ? { quality } : {}) },
+      inputsDigest: digestOfJson({ window, judgedBy, features: verdict.features, quality: quality ?? null }),
+      ruleVersion: monitorRuleVersion,
+    }
+  }
+
+  async #move(tx: Tx, finding: Finding, report: DriftReport, open: readonly Alert[]): Promise<void> {
+    const alert = open.find(
+      ({ kind, subject, digest }) => kind === finding.kind && subject === finding.subject && digest === report.digest,
+    )
+    const move = alertMove({
+      isOpen: alert !== undefined,
+      sight: finding.sight,
+      rowsSince: alert ? finding.ids.filter((id) => id > alert.lastBeyond).length : 0,
+      minRows: finding.minRows,
+    })
+    if (move === 'open') await this.#parts.store.openAlert(tx, newAlert(finding, report))
+    if (move === 'update') await this.#parts.store.updateAlert(tx, { ...alert!, ...latest(finding, report) })
+    if (move === 'close') await this.#parts.store.closeAlert(tx, alert!, report.at, finding.reasons.join(' '))
+  }
+
+  /** A bound that the file no longer has cannot be broken. */
+  async #closeUndeclared(tx: Tx, findings: readonly Finding[], report: DriftReport, open: readonly Alert[]) {
+    const declared = new Set(findings.map(({ kind, subject }) => `${kind} ${subject}`))
+    for (const alert of open)
+      if (!declared.has(`${alert.kind} ${alert.subject}`))
+        await this.#parts.store.closeAlert(tx, alert, report.at, `modelwright.yaml no longer says ${alert.subject}.`)
+  }
+
+  async #closeOfOtherVersions({ project, environment, version, digest }: WatchedDeployment, now: EpochMs) {
+    const open = await this.#parts.store.alerts({ project, environment, open: true, limit: 1000 })
+    const others = open.filter((alert) => alert.digest !== digest)
+    if (others.length === 0) return
+    await this.#parts.store.transact(async (tx) => {
+      for (const alert of others)
+        await this.#parts.store.closeAlert(
+          tx,
+          alert,
+          now,
+          `Version ${version} serves instead of version ${alert.version}.`,
+        )
+    })
+  }
+}
+
+function findingsOf(
+  { retrain }: WatchedDeployment,
+  report: DriftReport,
+  rows: readonly PredictionRow[],
+  labelled: readonly LabelledRow[],
+): Finding[] {
+  const windowIds = rows.map(({ id }) => requestOf(id))
+  const drift: Finding = {
+    kind: 'drift',
+    subject: '',
+    sight: report.outcome === 'drift' ? 'beyond' : report.outcome === 'no drift' ? 'within' : 'unknown',
+    features: report.features.flatMap(({ feature, outcome }) => (outcome === 'drift' ? [feature] : [])),
+    reasons: report.reasons,
+    ids: windowIds,
+    minRows: report.bounds.minRows,
+  }
+  const measured = measuredIn(report)
+  const metrics = retrain.on.flatMap((trigger): Finding[] => {
+    if (trigger.kind !== 'metric') return []
+    const { sight, reason } = metricSight(trigger.metric, trigger.bound, measured[trigger.metric])
+    return [
+      {
+        kind: 'quality',
+        subject: metricSubject(trigger),
+        sight,
+        features: [],
+        reasons: [reason],
+        ids: Object.hasOwn(windowMetrics(report.window), trigger.metric)
+          ? windowIds
+          : labelled.map(({ predictionId }) => predictionId),
+        minRows: leastMeasured,
+      },
+    ]
+  })
+  return [drift, ...metrics]
+}
+
+/** How an alert names a bound of `retrain: { on: … }`. */
+export const metricSubject = (trigger: { metric: string; bound: { text: string } }): string =>
+  `${trigger.metric} ${trigger.bound.text}`
+
+/** Every number of a report that the file can bound, by name. */
+export const measuredIn = (report: Pick<DriftReport, 'window' | 'quality'>): Record<string, MeasuredMetric> => ({
+  ...windowMetrics(report.window),
+  ...report.quality?.metrics,
+})
+
+/** Shares of the window that need no labels. */
+function windowMetrics({ rows, inputFailures, errors }: DriftReport['window']): Record<string, MeasuredMetric> {
+  const share = (hits: number) => ({ value: hits / rows, n: rows, interval: wilsonInterval({ hits, count: rows }) })
+  return { input_failure_rate: share(inputFailures), error_rate: share(errors) }
+}
+
+/** Without the row, ids sort by time. */
+const requestOf = (id: string): string => id.split(':')[0]!
+
+const newestOf = (rows: readonly PredictionRow[]): string => greatest(rows.map(({ id }) => requestOf(id)))
+
+const greatest = (ids: readonly string[]): string => [...ids].sort().at(-1) ?? ''
+
+function newAlert(finding: Finding, report: DriftReport): Alert {
+  const { project, environment, model, version, digest, at, window } = report
+  return {
+    ...{ id: newId(at), project, environment, model, version, digest, kind: finding.kind, subject: finding.subject },
+    ...{ openedAt: at, openedReport: report.id, windowFromMs: window.fromMs },
+    ...latest(finding, report),
+  }
+}
+
+const latest = (finding: Finding, report: DriftReport) => ({
+  features: finding.features,
+  reasons: finding.reasons,
+  updatedAt: report.at,
+  lastReport: report.id,
+  lastBeyond: greatest(finding.ids),
+})

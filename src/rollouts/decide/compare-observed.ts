@@ -1,0 +1,46 @@
+import type { Digest } from '../../kernel/digest.ts'
+import { type EpochMs, formatDuration } from '../../kernel/time.ts'
+import type { EndpointDesired, GatewayObserved } from '../../serving/gateway-state.ts'
+
+/** How long the gateway may take to read a new file before that counts as a mismatch. */
+export const graceMs = 5000
+
+export type Wanted = {
+  revision: number
+  writtenAt: EpochMs
+  /** What the file says of this environment; undefined: nothing. */
+  endpoint: EndpointDesired | undefined
+  /** A newcomer that is still being loaded, and why something that should serve is not in the file. */
+  loading: Digest | undefined
+  missing: string | undefined
+}
+
+/** What differs between what was written for the gateway and what it says of itself; empty: nothing. Pure. */
+export function mismatches(
+  place: { project: string; environment: string },
+  wanted: Wanted,
+  observed: GatewayObserved | undefined,
+  now: EpochMs,
+): string[] {
+  if (wanted.missing) return [wanted.missing]
+  if (!wanted.endpoint) return []
+  if (!observed) return ['the gateway does not answer']
+  if (observed.problem) return [`the gateway cannot read its file: ${observed.problem}`]
+  if (observed.revision < wanted.revision)
+    return now - wanted.writtenAt < graceMs
+      ? []
+      : [
+          `the gateway is at revision ${observed.revision} since ${formatDuration(now - wanted.writtenAt)}, wanted is ${wanted.revision}`,
+        ]
+  const endpoint = observed.endpoints.find(
+    (one) => one.project === place.project && one.environment === place.environment,
+  )
+  if (!endpoint) return ['the gateway does not know this deployment']
+  return wanted.endpoint.versions.flatMap(({ target, weight }) => {
+    const seen = endpoint.versions.find(({ digest }) => digest === target.digest)
+    if (!seen) return [`the gateway does not have version ${target.version}`]
+    if (seen.state === 'ready' || (target.digest === wanted.loading && seen.state === 'loading') || weight === 0)
+      return []
+    return [`version ${target.version} is ${seen.state}${seen.reason ? ` (${seen.reason})` : ''}`]
+  })
+}

@@ -1,0 +1,372 @@
+import { access } from 'node:fs/promises'
+import { canonicalJson, type Digest, digestOf } from '../kernel/digest.ts'
+import { isAppError } from '../kernel/errors.ts'
+import { type CommitId, newId } from '../kernel/ids.ts'
+import type { EpochMs } from '../kernel/time.ts'
+import type { Deployment, ProjectsService, Rollout as RolloutPlan } from '../projects/index.ts'
+import type { Clearance, PromotionsService } from '../promotions/index.ts'
+import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/gateway-state.ts'
+import { mismatches } from './decide/compare-observed.ts'
+import { endpointOf, weightsOf } from './decide/gateway-content.ts'
+import { nextStep, type RolloutDecision, type RolloutFacts, rolloutRuleVersion } from './decide/next-step.ts'
+import { nextRolloutState } from './decide/rollout-states.ts'
+import { straightReason } from './decide/straight.ts'
+import type { GatewayFile } from './gateway-file.ts'
+import type { Preparation } from './preparation.ts'
+import type { DeploymentState, ObserveTraffic, Rollout, VersionName } from './rollout.ts'
+import type { Place, RolloutsStore } from './rollouts-store.ts'
+
+export type ReconcilerParts = {
+  store: RolloutsStore
+  file: GatewayFile
+  preparation: Preparation
+  promotions: Pick<PromotionsService, 'clearance' | 'versionAborted'>
+  projects: Pick<ProjectsService, 'list' | 'desiredHead' | 'fileAt'>
+  /** What the gateway says of itself; undefined: it does not answer. */
+  observeGateway: () => Promise<GatewayObserved | undefined>
+  observeTraffic: ObserveTraffic
+  log: { error(details: object, message: string): void }
+}
+
+/** What Git says of an environment. A head that cannot be read says nothing, so everything stays as it is. */
+type Declared =
+  | { kind: 'unreadable' }
+  | { kind: 'nothing' }
+  | { kind: 'version'; commit: CommitId; model: string; version: number | undefined; digest: Digest; plan: RolloutPlan }
+
+type Look = { place: Place; declared: Declared }
+
+type Current = Awaited<ReturnType<GatewayFile['current']>>
+
+/** How often one look may go on at once: abandon the old rollout, begin the next, see that it is prepared. */
+const stepsPerLook = 5
+
+/**
+ * Brings each environment to what Git declares, look by look. A look reads everything anew and may be lost at any line: what it decided
+ * is recorded before it is acted on, and the gateway's file is made from the records, never the other way round.
+ */
+export class Reconciler {
+  readonly #parts: ReconcilerParts
+  #looking: Promise<void> | undefined
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts
+  }
+
+  /** One look at everything. A second call while one is under way waits for that one. */
+  async tick(now: EpochMs): Promise<void> {
+    this.#looking ??= this.#tick(now).finally(() => {
+      this.#looking = undefined
+    })
+    await this.#looking
+  }
+
+  async #tick(now: EpochMs): Promise<void> {
+    const observed = await this.#parts.observeGateway().catch(() => undefined)
+    const current = await this.#parts.file.current()
+    const looks = await this.#places()
+    for (const look of looks) await this.#guarded(look, () => this.#reconcile(look, { observed, current, now }))
+    await this.#writeFile(looks, current, now)
+    // Only now, with the newcomer out of traffic: bars and proposed reverts may wait for Git, users may not.
+    for (const look of looks) await this.#guarded(look, () => this.#finishRollback(look.place, now))
+    for (const look of looks) await this.#guarded(look, () => this.#record(look, { observed, current, now }))
+  }
+
+  async #places(): Promise<Look[]> {
+    const looks: Look[] = []
+    for (let after = ''; ; ) {
+      const { items, nextPageToken } = await this.#parts.projects.list({ after, limit: 100 })
+      for (const { name } of items) looks.push(...(await this.#placesOf(name)))
+      if (!nextPageToken) return looks
+      after = nextPageToken
+    }
+  }
+
+  async #placesOf(project: string): Promise<Look[]> {
+    const known = (await this.#parts.store.deployments(project)).map(({ environment }) => environment)
+    const head = await this.#declaredAtHead(project)
+    if (!head)
+      return known.map((environment) => ({ place: { project, environment }, declared: { kind: 'unreadable' } }))
+    const environments = new Set([...Object.keys(head.deployments), ...known])
+    return [...environments].sort().map((environment) => ({
+      place: { project, environment },
+      declared: declaredOf(head.deployments[environment], head.commit),
+    }))
+  }
+
+  async #declaredAtHead(
+    project: string,
+  ): Promise<{ commit: CommitId; deployments: Record<string, Deployment> } | undefined> {
+    try {
+      const commit = await this.#parts.projects.desiredHead(project)
+      return commit && { commit, deployments: (await this.#parts.projects.fileAt(project, commit)).file.deployments }
+    } catch (error) {
+      if (!isAppError(error, 'ConfigInvalid') && !isAppError(error, 'NotYetSupported'))
+        this.#parts.log.error({ err: error, project }, 'the desired state cannot be read')
+      return undefined
+    }
+  }
+
+  /** One environment's trouble must not keep the others from being looked after. */
+  async #guarded(look: Look, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      this.#parts.log.error({ err: error, ...look.place }, 'a deployment could not be reconciled')
+    }
+  }
+
+  async #reconcile({ place, declared }: Look, seen: Seen): Promise<void> {
+    if (declared.kind === 'unreadable') return
+    for (let step = 0; step < stepsPerLook; step++) {
+      const active = await this.#parts.store.active(place)
+      const changed = active ? await this.#lookAt(active, declared, seen) : await this.#begin(place, declared, seen.now)
+      if (!changed) return
+    }
+  }
+
+  async #lookAt(rollout: Rollout, declared: Declared, seen: Seen): Promise<boolean> {
+    if (rollout.state === 'rolling back') return false
+    const facts = await this.#factsOf(rollout, declared, seen)
+    const decision = nextStep(rollout, facts)
+    if (decision.outcome === 'wait') return false
+    await this.#apply(rollout, decision, facts, seen.now)
+    return true
+  }
+
+  async #factsOf(rollout: Rollout, declared: Declared, { observed, current, now }: Seen): Promise<RolloutFacts> {
+    const { newcomer, old, project, environment } = rollout
+    const desired = declared.kind === 'version' ? declared.digest : undefined
+    const clearance = await this.#parts.promotions.clearance(rollout, rollout.model, newcomer.digest)
+    const prepared = this.#parts.preparation.look(newcomer.digest, newcomer.version, now)
+    const traffic = { newcomer: noTraffic, old: noTraffic }
+    if (rollout.state !== 'preparing') {
+      const since = rollout.stepSince
+      traffic.newcomer = await this.#parts.observeTraffic({ project, environment, digest: newcomer.digest, since })
+      if (old) traffic.old = await this.#parts.observeTraffic({ project, environment, digest: old.digest, since })
+    }
+    // An observation from before the gateway read of the newcomer may tell of an earlier try of the same version.
+    const fresh = observed && current && observed.revision >= current.revision.revision ? observed : undefined
+    const named =
+      current &&
+      endpointIn(current.endpoints, rollout)?.versions.some(({ target }) => target.digest === newcomer.digest)
+    const endpoint = fresh && named ? endpointIn(fresh.endpoints, rollout) : undefined
+    const seen = endpoint?.versions.find(({ digest }) => digest === newcomer.digest)
+    const trip = endpoint?.guardTripped
+    const tripped = trip?.newcomer === newcomer.digest && trip.at >= rollout.createdAt ? trip.reason : undefined
+    return {
+      ...{ now, desired, clearance, traffic },
+      prepared: prepared.state === 'ready' ? { state: 'ready' } : prepared,
+      newcomer: seen && { state: seen.state, ...(seen.reason ? { reason: seen.reason } : {}) },
+      guardTripped: tripped,
+    }
+  }
+
+  async #apply(
+    rollout: Rollout,
+    decision: RolloutDecision,
+    facts: RolloutFacts | undefined,
+    now: EpochMs,
+  ): Promise<void> {
+    const { request: _, ...rest } = rollout
+    const stalled = decision.outcome === 'stall'
+    const next: Rollout = {
+      ...rest,
+      state: nextRolloutState(rollout.state, decision.outcome),
+      step: decision.step,
+      reason: decision.reasons.join('; '),
+      ...(stalled ? { stallCause: 'aborted' } : {}),
+      stepSince: now,
+      updatedAt: now,
+    }
+    const inputs = canonicalJson(JSON.parse(JSON.stringify({ rollout, facts: facts ?? null })))
+    await this.#parts.store.durably(async (tx) => {
+      await this.#parts.store.save(tx, next)
+      await this.#parts.store.addDecision(tx, rollout.id, {
+        at: now,
+        inputs,
+        inputsDigest: digestOf(inputs),
+        ruleVersion: rolloutRuleVersion,
+        stateBefore: rollout.state,
+        outcome: decision.outcome,
+        reasons: decision.reasons,
+      })
+      if (next.state === 'done')
+        await this.#parts.store.setServing(tx, rollout, { ...rollout.newcomer, model: rollout.model }, now)
+    })
+  }
+
+  /** True where something changed that asks for another look. */
+  async #begin(place: Place, declared: Declared, now: EpochMs): Promise<boolean> {
+    const { store, promotions } = this.#parts
+    const serving = (await store.deployment(place))?.serving
+    if (declared.kind !== 'version') {
+      if (serving) await store.durably((tx) => store.setServing(tx, place, undefined, now))
+      return false
+    }
+    if (declared.digest === serving?.digest) return false
+    const clearance = await promotions.clearance(place, declared.model, declared.digest)
+    const rollout = await this.#newRollout(place, declared, serving, clearance, now)
+    if (clearance.cleared) {
+      // What failed for an earlier try may have been mended since a person let it try again.
+      this.#parts.preparation.forget(declared.digest)
+      await store.durably((tx) => store.save(tx, rollout))
+      return true
+    }
+    const latest = await store.latest(place)
+    const toldAlready =
+      latest?.state === 'stalled' &&
+      latest.newcomer.digest === declared.digest &&
+      (latest.stallCause === clearance.cause || (latest.stallCause === 'aborted' && clearance.cause === 'barred'))
+    if (!toldAlready)
+      await store.durably((tx) =>
+        store.save(tx, { ...rollout, state: 'stalled', reason: clearance.reason, stallCause: clearance.cause }),
+      )
+    return false
+  }
+
+  async #newRollout(
+    place: Place,
+    declared: Declared & { kind: 'version' },
+    serving: VersionName | undefined,
+    clearance: Clearance,
+    now: EpochMs,
+  ): Promise<Rollout> {
+    const { store } = this.#parts
+    const straight = straightReason({
+      nothingServes: serving === undefined,
+      newcomerServedAt: await store.servedAt(place, declared.digest),
+      oldServedAt: serving && (await store.servedAt(place, serving.digest)),
+    })
+    return {
+      id: newId(now),
+      project: place.project,
+      environment: place.environment,
+      model: declared.model,
+      newcomer: { digest: declared.digest, version: clearance.version ?? declared.version ?? 0 },
+      ...(serving ? { old: { digest: serving.digest, version: serving.version } } : {}),
+      commit: declared.commit,
+      state: 'preparing',
+      step: 0,
+      plan: declared.plan,
+      ...(straight ? { straight } : {}),
+      stepSince: now,
+      createdAt: now,
+      updatedAt: now,
+    }
+  }
+
+  async #writeFile(looks: readonly Look[], current: Current, now: EpochMs): Promise<void> {
+    const named = new Map(
+      (current?.endpoints ?? []).flatMap(({ versions }) =>
+        versions.map(({ target }) => [target.digest, target] as const),
+      ),
+    )
+    const endpoints: EndpointDesired[] = []
+    for (const { place } of looks) {
+      const serving = (await this.#parts.store.deployment(place))?.serving
+      const active = await this.#parts.store.active(place)
+      if (serving) await this.#keepServable(serving, named, now)
+      const weights = weightsOf(serving, active)
+      const model = active?.model ?? serving?.model ?? ''
+      // What was named before stays named while it is prepared anew: its worker may be serving.
+      const servable = (digest: Digest) => this.#parts.preparation.servable(digest) ?? named.get(digest)
+      const endpoint = endpointOf({ ...place, model }, weights, active, servable)
+      if (endpoint) endpoints.push(endpoint)
+    }
+    await this.#parts.file.write(endpoints, now)
+  }
+
+  /** What serves must lie on this machine whole, also after a restart and after someone's `rm -r`. */
+  async #keepServable(serving: VersionName, named: ReadonlyMap<Digest, ServedVersion>, now: EpochMs): Promise<void> {
+    const { preparation } = this.#parts
+    const known = preparation.servable(serving.digest) ?? named.get(serving.digest)
+    const isThere =
+      known &&
+      (await access(known.modelPath).then(
+        () => true,
+        () => false,
+      ))
+    if (!isThere && preparation.servable(serving.digest)) preparation.forget(serving.digest)
+    preparation.look(serving.digest, serving.version, now)
+  }
+
+  async #finishRollback(place: Place, now: EpochMs): Promise<void> {
+    const rollout = await this.#parts.store.active(place)
+    if (rollout?.state !== 'rolling back') return
+    const reason = rollout.reason ?? 'rolled back'
+    await this.#parts.promotions.versionAborted({
+      ...place,
+      model: rollout.model,
+      version: rollout.newcomer.version,
+      digest: rollout.newcomer.digest,
+      reason,
+      back: rollout.old,
+    })
+    await this.#apply(rollout, { outcome: 'stall', step: rollout.step, reasons: [reason] }, undefined, now)
+  }
+
+  async #record({ place, declared }: Look, { observed, current, now }: Seen): Promise<void> {
+    const { store, preparation } = this.#parts
+    const serving = (await store.deployment(place))?.serving
+    const active = await store.active(place)
+    const endpoint = current && endpointIn(current.endpoints, place)
+    const different = mismatches(
+      place,
+      {
+        revision: current?.revision.revision ?? 0,
+        writtenAt: current?.revision.writtenAt ?? now,
+        endpoint,
+        loading: active?.state === 'preparing' ? active.newcomer.digest : undefined,
+        missing:
+          serving && !endpoint && !preparation.servable(serving.digest)
+            ? missingReason(serving, preparation)
+            : undefined,
+      },
+      observed,
+      now,
+    )
+    const latest = active ?? (await store.latest(place))
+    await store.observe(place, stateOf({ declared, serving, latest, different }), now)
+  }
+}
+
+type Seen = { observed: GatewayObserved | undefined; current: Current; now: EpochMs }
+
+const noTraffic = { requests: 0, failed: 0, inputRefused: 0 }
+
+function declaredOf(deployment: Deployment | undefined, commit: CommitId): Declared {
+  if (!deployment?.digest) return { kind: 'nothing' }
+  const { model, version, digest, rollout } = deployment
+  return { kind: 'version', commit, model, version, digest, plan: rollout }
+}
+
+const endpointIn = <E extends Place>(endpoints: readonly E[], place: Place): E | undefined =>
+  endpoints.find((one) => one.project === place.project && one.environment === place.environment)
+
+const missingReason = (serving: VersionName, preparation: Preparation): string => {
+  const trouble = preparation.trouble(serving.digest)
+  return `version ${serving.version} is not on this machine${trouble ? `: ${trouble}` : ' yet'}`
+}
+
+/** The one word for a deployment: what is broken comes before what waits, and that before what goes on. */
+function stateOf(facts: {
+  declared: Declared
+  serving: VersionName | undefined
+  latest: Rollout | undefined
+  different: string[]
+}): { state: DeploymentState; reason?: string } {
+  const { declared, serving, latest, different } = facts
+  if (different.length > 0) return { state: 'mismatch', reason: different.join('; ') }
+  if (
+    latest?.state === 'stalled' &&
+    declared.kind === 'version' &&
+    latest.newcomer.digest === declared.digest &&
+    serving?.digest !== declared.digest
+  )
+    return { state: 'stalled', ...(latest.reason ? { reason: latest.reason } : {}) }
+  if (latest?.state === 'waiting')
+    return { state: 'waiting for a person', ...(latest.reason ? { reason: latest.reason } : {}) }
+  if (latest && ['preparing', 'step', 'rolling back'].includes(latest.state)) return { state: 'progressing' }
+  return { state: serving ? 'serving' : 'nothing declared' }
+}

@@ -1,0 +1,90 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { digestOf } from '../../kernel/digest.ts'
+import type { PredictionRecord } from '../gateway-state.ts'
+import { JournalWriter, journalLimits, lineOf } from './journal-writer.ts'
+
+const record: PredictionRecord = {
+  id: 'x',
+  at: 5,
+  project: 'p',
+  environment: 'e',
+  model: 'm',
+  version: 1,
+  digest: digestOf('m'),
+  outcome: 'answered',
+  latencyMs: 1,
+  rows: [{ input: { a: 1 } }, { key: 'k', input: { a: 2 } }],
+}
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+describe('the journal writer', () => {
+  let folder: string
+  let now: number
+  const clock = { now: () => now, sleep: async () => undefined }
+  const writer = (limits = {}) => new JournalWriter(folder, clock, silent, { ...journalLimits, ...limits })
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mw-journal-'))
+    now = 1_000
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  const names = () => readdirSync(folder).sort()
+
+  it('closes a segment when it is old or full, and begins none while nothing is asked', async () => {
+    const journal = writer({ segmentMs: 60_000, segmentBytes: 900 })
+    await journal.open(() => false)
+    await journal.flush()
+    expect(names()).toEqual([])
+    journal.record({ record })
+    await journal.flush()
+    expect(names()).toEqual([`1000-${process.pid}-0.open.jsonl`])
+    now += 60_000
+    await journal.flush()
+    expect(names()).toEqual([`1000-${process.pid}-0.jsonl`])
+    for (let i = 0; i < 4; i++) journal.record({ record })
+    await journal.close()
+    expect(names()).toEqual([`1000-${process.pid}-0.jsonl`, `61000-${process.pid}-1.jsonl`])
+    expect(journal.written).toBe(5)
+  })
+
+  it('drops and counts what does not fit into memory or on the disk, and goes on when there is room again', async () => {
+    const journal = writer({ pendingBytes: 2_000 })
+    await journal.open(() => false)
+    for (let i = 0; i < 100; i++) journal.record({ record })
+    expect(journal.dropped).toBeGreaterThan(90)
+    const kept = 100 - journal.dropped
+    await journal.flush()
+    expect(journal.written).toBe(kept)
+    await journal.close()
+
+    const other = writer()
+    await other.open(() => false)
+    rmSync(folder, { recursive: true })
+    other.record({ record })
+    await other.flush()
+    expect([other.written, other.dropped]).toEqual([0, 1])
+    await other.open(() => false)
+    other.record({ record })
+    await other.flush()
+    expect([other.written, other.dropped]).toEqual([1, 1])
+    await other.close()
+  })
+
+  it('closes the segments of the dead and leaves those of the living', async () => {
+    writeFileSync(join(folder, '1-111-0.open.jsonl'), 'a\n')
+    writeFileSync(join(folder, '2-222-0.open.jsonl'), 'b\n')
+    await writer().open((pid) => pid === 222)
+    expect(names()).toEqual(['1-111-0.jsonl', '2-222-0.open.jsonl'])
+    expect(readFileSync(join(folder, '1-111-0.jsonl'), 'utf8')).toBe('a\n')
+  })
+
+  it('gives each row its output, or the first row all where the model gave something else', () => {
+    const rowsOf = (outputs: string) =>
+      (JSON.parse(lineOf({ record, outputs: Buffer.from(outputs) })) as PredictionRecord).rows
+    expect(rowsOf('{"predictions":[7,{"p":1}]}').map((row) => row.output)).toEqual([7, { p: 1 }])
+    expect(rowsOf('{"predictions":{"p":[1,2]}}').map((row) => row.output)).toEqual([{ p: [1, 2] }, null])
+    expect((JSON.parse(lineOf({ record })) as PredictionRecord).rows[0]).toEqual({ input: { a: 1 } })
+  })
+})

@@ -1,0 +1,158 @@
+import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { EpochMs } from '../../kernel/time.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { PredictionRecord } from '../gateway-state.ts'
+import type { GatewayLog } from './gateway-log.ts'
+
+/** A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. */
+export type JournalEntry = { record: PredictionRecord; outputs?: Buffer }
+
+export type JournalLimits = { pendingBytes: number; lineBytes: number; segmentBytes: number; segmentMs: number }
+
+export const journalLimits: JournalLimits = {
+  pendingBytes: 32_000_000,
+  lineBytes: 8_000_000,
+  segmentBytes: 16_000_000,
+  segmentMs: 60_000,
+}
+
+type Segment = { handle: FileHandle; stem: string; since: EpochMs; bytes: number }
+
+export const openSuffix = '.open.jsonl'
+export const closedSuffix = '.jsonl'
+
+/**
+ * The gateway's prediction journal: lines of PredictionRecord in segments `START-PID-N.open.jsonl`, which lose the `.open`
+ * when they are complete. Written beside the answers, never before them; what does not fit into memory is dropped and counted.
+ */
+export class JournalWriter {
+  written = 0
+  dropped = 0
+  readonly #folder: string
+  readonly #clock: Clock
+  readonly #log: GatewayLog
+  readonly #limits: JournalLimits
+  #pending: JournalEntry[] = []
+  #pendingBytes = 0
+  #flushing: Promise<void> | undefined
+  #segment: Segment | undefined
+  #count = 0
+  #complained = false
+
+  constructor(folder: string, clock: Clock, log: GatewayLog, limits: JournalLimits = journalLimits) {
+    this.#folder = folder
+    this.#clock = clock
+    this.#log = log
+    this.#limits = limits
+  }
+
+  /** Completes the segments that a killed gateway left open. */
+  async open(isAlive: (pid: number) => boolean): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    for (const name of await readdir(this.#folder)) {
+      if (!name.endsWith(openSuffix)) continue
+      const pid = Number(name.split('-')[1])
+      if (pid === process.pid || !isAlive(pid)) await this.#complete(name.slice(0, -openSuffix.length))
+    }
+  }
+
+  record(entry: JournalEntry): void {
+    const bytes = sizeOf(entry)
+    if (this.#pendingBytes + bytes > this.#limits.pendingBytes) {
+      this.dropped++
+      return
+    }
+    this.#pending.push(entry)
+    this.#pendingBytes += bytes
+  }
+
+  /** Writes what is pending and completes a segment that is full or old enough. Never throws. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flushOnce().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  async close(): Promise<void> {
+    await this.flush()
+    await this.flush()
+    await this.#completeSegment().catch(() => undefined)
+  }
+
+  async #flushOnce(): Promise<void> {
+    const entries = this.#pending
+    this.#pending = []
+    this.#pendingBytes = 0
+    try {
+      if (entries.length > 0) await this.#append(entries)
+      if (this.#isFull()) await this.#completeSegment()
+    } catch (error) {
+      this.dropped += entries.length
+      if (!this.#complained) this.#log.error({ error: String(error) }, 'predictions cannot be logged; answers go on')
+      this.#complained = true
+      // After a failed write the file may end in half a line: the next entries go to a new one.
+      await this.#completeSegment().catch(() => undefined)
+    }
+  }
+
+  async #append(entries: JournalEntry[]): Promise<void> {
+    const lines: string[] = []
+    for (const entry of entries) {
+      const line = lineOf(entry)
+      if (line.length > this.#limits.lineBytes) this.dropped++
+      else lines.push(line)
+    }
+    if (lines.length === 0) return
+    const segment = await this.#openSegment()
+    const bytes = Buffer.from(`${lines.join('\n')}\n`)
+    await segment.handle.appendFile(bytes)
+    segment.bytes += bytes.length
+    this.written += lines.length
+    this.#complained = false
+  }
+
+  async #openSegment(): Promise<Segment> {
+    if (this.#segment) return this.#segment
+    const since = this.#clock.now()
+    const stem = `${since}-${process.pid}-${this.#count++}`
+    const handle = await open(join(this.#folder, stem + openSuffix), 'ax', 0o600)
+    this.#segment = { handle, stem, since, bytes: 0 }
+    return this.#segment
+  }
+
+  #isFull(): boolean {
+    const segment = this.#segment
+    if (!segment) return false
+    return segment.bytes >= this.#limits.segmentBytes || this.#clock.now() - segment.since >= this.#limits.segmentMs
+  }
+
+  async #completeSegment(): Promise<void> {
+    const segment = this.#segment
+    if (!segment) return
+    this.#segment = undefined
+    await segment.handle.sync().catch(() => undefined)
+    await segment.handle.close()
+    await this.#complete(segment.stem)
+  }
+
+  async #complete(stem: string): Promise<void> {
+    await rename(join(this.#folder, stem + openSuffix), join(this.#folder, stem + closedSuffix))
+  }
+}
+
+/** One output per row where the model gave a list of as many; otherwise the whole output stands at the first row, null at the rest. */
+export function lineOf({ record, outputs }: JournalEntry): string {
+  if (!outputs) return JSON.stringify(record)
+  const { predictions } = JSON.parse(outputs.toString()) as { predictions: unknown }
+  const perRow = Array.isArray(predictions) && predictions.length === record.rows.length
+  const outputOf = (row: number) => ({ output: perRow ? predictions[row] : row === 0 ? predictions : null })
+  return JSON.stringify({ ...record, rows: record.rows.map((row, index) => ({ ...row, ...outputOf(index) })) })
+}
+
+/** A rough size in memory; cheap, because it is asked for on the way of every answer. */
+const sizeOf = (entry: JournalEntry): number =>
+  500 +
+  (entry.outputs?.length ?? 0) +
+  entry.record.rows.length * 40 * Object.keys(entry.record.rows[0]?.input ?? {}).length

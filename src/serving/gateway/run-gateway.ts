@@ -1,0 +1,158 @@
+import { mkdirSync, watch } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { AppError } from '../../kernel/errors.ts'
+import { seededRng } from '../../math/rng.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { GatewayObserved } from '../gateway-state.ts'
+import { workerScript } from '../python-folder.ts'
+import { Gateway } from './gateway.ts'
+import { answerHttp } from './gateway-http.ts'
+import type { GatewayLog } from './gateway-log.ts'
+import { type JournalLimits, JournalWriter, journalLimits } from './journal-writer.ts'
+import type { WorkerLimits } from './model-worker.ts'
+
+export type GatewayOptions = {
+  dataDir: string
+  host: string
+  /** 0 takes any free one. */
+  port: number
+  log: GatewayLog
+  clock: Clock
+  /** Aborted: no new requests, answers what was begun, stops the workers. */
+  signal: AbortSignal
+  allowedHosts?: readonly string[]
+  token?: string
+  /** Told by `/version`. */
+  version?: string
+  /** Of the draws by which requests without a key are shared out; two gateways of one endpoint need not agree. */
+  seed?: number | string
+  workerEnv?: Record<string, string>
+  limits?: Partial<WorkerLimits & { drainMs: number; maxBodyBytes: number }>
+  journal?: Partial<JournalLimits>
+}
+
+export type RunningGateway = {
+  url: string
+  port: number
+  status(): GatewayObserved
+  /** Resolves when everything has ended after the signal. */
+  finished: Promise<void>
+}
+
+const defaultLimits = {
+  queueLength: 256,
+  waitMs: 20_000,
+  answerMs: 60_000,
+  loadMs: 300_000,
+  drainMs: 30_000,
+  maxBodyBytes: 32_000_000,
+}
+
+/** Starts the data plane and returns when it listens; models load meanwhile. @throws AppError PortTaken */
+export async function runGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const { clock, log, signal } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const folder = join(options.dataDir, 'gateway')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const rng = seededRng(options.seed ?? clock.now())
+  const journal = new JournalWriter(join(folder, 'journal'), clock, log, { ...journalLimits, ...options.journal })
+  const gateway = new Gateway(folder, {
+    worker: { clock, log, limits, script: workerScript(), folder, env: options.workerEnv ?? {} },
+    journal,
+    draw: rng.uniform,
+    drainMs: limits.drainMs,
+  })
+  const door = {
+    gateway,
+    journal,
+    version: options.version ?? 'modelwright',
+    maxBodyBytes: limits.maxBodyBytes,
+    ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
+    ...(options.token === undefined ? {} : { token: options.token }),
+  }
+  const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
+    // A client that keeps its connection would come back to a gateway that is gone.
+    if (signal.aborted) response.setHeader('connection', 'close')
+    void answerHttp(door, request, response)
+  })
+  // First of all: a second gateway on this port must not touch the journal of the first.
+  await listen(server, options.host, options.port)
+  await journal.open(isAlive)
+  await gateway.open()
+  const loops = Promise.all([
+    followDesired(gateway, folder, options),
+    every(250, options, () => gateway.expire(clock.now())),
+    every(100, options, () => journal.flush()),
+  ])
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  log.info({ host: options.host, port }, 'gateway listens')
+  const finished = loops
+    .then(() => shutDown(server, gateway, journal, limits.drainMs))
+    .then(() => log.info({}, 'gateway ended'))
+  return { url: `http://${host}:${port}`, port, status: () => gateway.status(journal), finished }
+}
+
+async function shutDown(server: Server, gateway: Gateway, journal: JournalWriter, patienceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  await gateway.stop(patienceMs)
+  await journal.close()
+  // Every answer has been given; what is still open is idle or will never end.
+  setTimeout(() => server.closeAllConnections(), 500).unref()
+  await closed
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new AppError(
+              'PortTaken',
+              `Another program listens on ${host}:${port}.`,
+              'Name another port with --gateway-port, or stop that program.',
+              { cause: error },
+            )
+          : error,
+      ),
+    )
+    server.listen(port, host, () => resolve())
+  })
+}
+
+/** Watching alone misses changes on some file systems, polling alone is late. */
+async function followDesired(gateway: Gateway, folder: string, { clock, signal, log }: GatewayOptions): Promise<void> {
+  let woken = new AbortController()
+  const watcher = watch(folder, { persistent: false }, (_, name) => {
+    if (name === null || name === 'desired.json') woken.abort()
+  })
+  watcher.on('error', () => undefined)
+  signal.addEventListener('abort', () => woken.abort(), { once: true })
+  while (!signal.aborted) {
+    woken = new AbortController()
+    await gateway
+      .takeDesired()
+      .catch((error: unknown) => log.error({ error: String(error) }, 'desired.json could not be taken'))
+    if (!signal.aborted) await clock.sleep(1_000, woken.signal)
+  }
+  watcher.close()
+}
+
+async function every(ms: number, { clock, signal }: GatewayOptions, work: () => unknown): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(ms, signal)
+    await work()
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,146 @@
+import { parse as parseCsv } from 'csv-parse/sync'
+import { readCell } from '../../validation/index.ts'
+import type { InputRows } from '../input-failure.ts'
+import { badRequest, ScoringError } from './scoring-error.ts'
+
+/** A request as it came (the worker gets these very bytes, so that no number loses a digit here) and its rows, for the checks. */
+export type ScoringRequest = InputRows & { form: 'json' | 'csv'; body: Buffer }
+
+const forms = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const
+type Row = Record<string, unknown>
+
+/** MLflow's scoring protocol. @throws ScoringError 415 for a content type that is not served, 400 for a malformed body */
+export function readScoringRequest(contentType: string | undefined, body: Buffer): ScoringRequest {
+  const form = formOf(contentType)
+  const text = utf8(body)
+  if (form === 'csv') return { form, body, ...rowsOfCsv(text) }
+  return { form, body, ...rowsOf(parseObject(text)) }
+}
+
+function formOf(contentType: string | undefined): 'json' | 'csv' {
+  const [mime, ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase())
+  for (const parameter of parameters)
+    if (!/^charset="?utf-8"?$/.test(parameter))
+      throw new ScoringError(
+        415,
+        'BAD_REQUEST',
+        `Content type parameter "${parameter}" is not served; only charset=utf-8 is.`,
+      )
+  if (mime === 'application/json') return 'json'
+  if (mime === 'text/csv') return 'csv'
+  throw new ScoringError(
+    415,
+    'BAD_REQUEST',
+    `This model answers requests of content type application/json or text/csv; found ${contentType ? `"${contentType}"` : 'none'}.`,
+  )
+}
+
+function utf8(body: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body)
+  } catch {
+    throw badRequest('The body is not valid UTF-8.')
+  }
+}
+
+function parseObject(text: string): Row {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    const hint = /\b(NaN|-?Infinity)\b/.test(text) ? ' JSON has no NaN or Infinity: send null for a missing value.' : ''
+    throw badRequest(`The body is not valid JSON: ${(error as Error).message}.${hint}`)
+  }
+  if (!isObject(value)) throw badRequest(`The body must be a JSON object with one of ${forms.join(', ')}.`)
+  return value
+}
+
+function rowsOf(body: Row): InputRows {
+  const found = forms.filter((form) => form in body)
+  const [form] = found
+  if (found.length !== 1 || !form)
+    throw badRequest(
+      `The body must hold exactly one of ${forms.join(', ')}; found: ${Object.keys(body).slice(0, 20).join(', ') || 'nothing'}.`,
+    )
+  if (body.params !== undefined && body.params !== null && !isObject(body.params))
+    throw badRequest('params must be an object.')
+  const read =
+    form === 'dataframe_split'
+      ? fromSplit(body[form])
+      : form === 'inputs'
+        ? fromInputs(body[form])
+        : fromList(form, body[form])
+  if (read.rows.length === 0) throw badRequest(`${form} holds no rows.`)
+  return read
+}
+
+function fromSplit(split: unknown): InputRows {
+  if (!isObject(split) || !Array.isArray(split.data))
+    throw badRequest('dataframe_split must be an object with columns and data.')
+  const unknown = Object.keys(split).filter((key) => !['columns', 'index', 'data'].includes(key))
+  if (unknown.length > 0)
+    throw badRequest(`dataframe_split has columns, index and data; found also: ${unknown.join(', ')}.`)
+  const { columns, data } = split
+  if (columns === undefined) return { named: false, rows: data.map(positional) }
+  if (!Array.isArray(columns)) throw badRequest('dataframe_split.columns must be a list of names.')
+  const names = columns.map(String)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw badRequest(`dataframe_split.columns names "${twice}" twice.`)
+  return {
+    named: true,
+    rows: data.map((values: unknown, index) => {
+      if (!Array.isArray(values) || values.length !== names.length)
+        throw badRequest(
+          `dataframe_split.data[${index}] has ${Array.isArray(values) ? `${values.length} values` : 'no list of values'} for ${names.length} columns.`,
+        )
+      return Object.fromEntries(names.map((name, column) => [name, values[column]]))
+    }),
+  }
+}
+
+function fromList(form: string, list: unknown): InputRows {
+  if (!Array.isArray(list)) throw badRequest(`${form} must be a list of ${form === 'instances' ? 'rows' : 'records'}.`)
+  const objects = list.filter(isObject).length
+  if (objects === list.length) return { named: true, rows: list }
+  if (objects > 0 || form === 'dataframe_records')
+    throw badRequest(`${form}[${list.findIndex((row) => !isObject(row))}] is not a record of column names and values.`)
+  return { named: false, rows: list.map(positional) }
+}
+
+/** `inputs` holds columns (name → values), or a tensor. */
+function fromInputs(inputs: unknown): InputRows {
+  if (Array.isArray(inputs)) return fromList('inputs', inputs)
+  if (!isObject(inputs)) return { named: false, rows: [positional(inputs)] }
+  const columns = Object.entries(inputs)
+  const count = Math.max(1, ...columns.map(([, values]) => (Array.isArray(values) ? values.length : 1)))
+  for (const [name, values] of columns)
+    if (Array.isArray(values) && values.length !== count)
+      throw badRequest(`inputs.${name} has ${values.length} values, other columns have ${count}.`)
+  return {
+    named: true,
+    rows: Array.from({ length: count }, (_, row) =>
+      Object.fromEntries(columns.map(([name, values]) => [name, Array.isArray(values) ? values[row] : values])),
+    ),
+  }
+}
+
+function rowsOfCsv(text: string): InputRows {
+  try {
+    // Numbers and missing values as pandas will read them, so that the checks see what the model gets.
+    const rows = parseCsv(text, {
+      columns: true,
+      skip_empty_lines: true,
+      bom: true,
+      cast: (cell, { header }) => (header ? cell : readCell(cell, { type: 'number' })),
+    }) as Row[]
+    if (rows.length === 0) throw new Error('there is no row below the header')
+    return { named: true, rows }
+  } catch (error) {
+    throw badRequest(`The body cannot be read as CSV with a header line: ${(error as Error).message}.`)
+  }
+}
+
+const positional = (values: unknown): Row =>
+  Array.isArray(values) ? Object.fromEntries(values.entries()) : { 0: values }
+
+const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,0 +1,137 @@
+import { mkdir, open, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Digest } from '../kernel/digest.ts'
+import type { EpochMs } from '../kernel/time.ts'
+import type { PredictionRow } from './prediction-row.ts'
+import type { ParquetFile } from './serving-store.ts'
+
+const hourMs = 3_600_000
+
+/**
+ * The prediction log as Parquet: `PROJECT/ENVIRONMENT/YYYY-MM-DD-HH-SEGMENT.parquet` (UTC), one row per input row, columns
+ * id, at_ms, project, environment, model, version, digest, outcome, latency_ms, key, input and output (JSON text), error.
+ */
+export class PredictionParquet {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** A closed journal segment → files, each complete when its name appears. The same segment always gives the same names. */
+  async write(segment: string, journalPath: string): Promise<ParquetFile[]> {
+    return withDuckDb(async (duck) => {
+      await duck.run(`CREATE TEMP TABLE journal AS ${selectRows(journalPath)}`)
+      const groups = await duck.runAndReadAll(
+        `SELECT project, environment, at_ms // ${hourMs} AS hour, min(at_ms) AS from_at, max(at_ms) AS to_at, count(*) AS rows
+         FROM journal GROUP BY ALL ORDER BY ALL`,
+      )
+      const files: ParquetFile[] = []
+      for (const group of groups.getRowObjectsJS()) files.push(await this.#writeGroup(duck, segment, group))
+      return files
+    })
+  }
+
+  /** The newest rows first. */
+  async read(
+    paths: string[],
+    wanted: { fromMs: EpochMs; toMs: EpochMs; digest?: Digest | undefined; prediction?: string; limit: number },
+  ): Promise<PredictionRow[]> {
+    if (paths.length === 0) return []
+    const conditions = [`at_ms BETWEEN ${Math.trunc(wanted.fromMs)} AND ${Math.trunc(wanted.toMs)}`]
+    if (wanted.digest !== undefined) conditions.push(`digest = ${text(wanted.digest)}`)
+    if (wanted.prediction !== undefined)
+      conditions.push(`(id = ${text(wanted.prediction)} OR starts_with(id, ${text(`${wanted.prediction}:`)}))`)
+    return withDuckDb(async (duck) => {
+      const found = await duck.runAndReadAll(
+        `SELECT * FROM read_parquet([${paths.map((path) => text(join(this.#folder, path))).join(', ')}])
+         WHERE ${conditions.join(' AND ')} ORDER BY at_ms DESC, id DESC LIMIT ${Math.trunc(wanted.limit)}`,
+      )
+      return found.getRowObjectsJS().map((row) => rowOf(row as Record<string, string | number | bigint | null>))
+    })
+  }
+
+  async #writeGroup(duck: DuckDBConnection, segment: string, group: Record<string, unknown>): Promise<ParquetFile> {
+    const { project, environment } = group as { project: string; environment: string }
+    const hour = Number(group.hour)
+    const path = join(folderName(project), folderName(environment), `${hourName(hour)}-${segment}.parquet`)
+    const target = join(this.#folder, path)
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    await duck.run(
+      `COPY (SELECT * FROM journal WHERE project = ${text(project)} AND environment = ${text(environment)} AND at_ms // ${hourMs} = ${hour}
+             ORDER BY at_ms, id) TO ${text(`${target}.tmp`)} (FORMAT parquet, COMPRESSION zstd)`,
+    )
+    await syncFile(`${target}.tmp`)
+    await rename(`${target}.tmp`, target)
+    const [fromAt, toAt, rows] = [group.from_at, group.to_at, group.rows].map(Number) as [number, number, number]
+    return { path, project, environment, fromAt, toAt, rows }
+  }
+}
+
+/**
+ * `at` is a keyword of DuckDB's SQL, hence at_ms.
+ * Torn lines are left out; they were counted as unreadable when the journal was taken in.
+ */
+const selectRows = (journalPath: string): string => `
+  WITH requests AS (
+    SELECT *, unnest(range(len(rows))) AS i FROM read_json(${text(journalPath)},
+      format = 'newline_delimited', ignore_errors = true, maximum_object_size = 67108864,
+      columns = {id: 'VARCHAR', "at": 'BIGINT', project: 'VARCHAR', environment: 'VARCHAR', model: 'VARCHAR', version: 'BIGINT',
+                 digest: 'VARCHAR', outcome: 'VARCHAR', latencyMs: 'DOUBLE', error: 'VARCHAR',
+                 rows: 'STRUCT("key" VARCHAR, "input" JSON, "output" JSON)[]'})
+    WHERE id IS NOT NULL)
+  SELECT CASE WHEN len(rows) = 1 THEN id ELSE id || ':' || i END AS id, "at" AS at_ms, project, environment, model, version, digest,
+    outcome, latencyMs AS latency_ms, rows[i + 1]."key" AS "key", rows[i + 1]."input"::VARCHAR AS input,
+    rows[i + 1]."output"::VARCHAR AS output, error
+  FROM requests`
+
+function rowOf(row: Record<string, string | number | bigint | null>): PredictionRow {
+  return {
+    id: String(row.id),
+    at: Number(row.at_ms),
+    project: String(row.project),
+    environment: String(row.environment),
+    model: String(row.model),
+    version: Number(row.version),
+    digest: String(row.digest) as Digest,
+    outcome: row.outcome as PredictionRow['outcome'],
+    latencyMs: Number(row.latency_ms),
+    ...(row.key === null ? {} : { key: String(row.key) }),
+    input: JSON.parse(String(row.input)) as Record<string, unknown>,
+    // An answer of null (a NaN, say) and no answer are the same in SQL.
+    ...(row.outcome === 'answered'
+      ? { output: row.output === null ? null : (JSON.parse(String(row.output)) as unknown) }
+      : {}),
+    ...(row.error === null ? {} : { error: String(row.error) }),
+  }
+}
+
+/** DuckDB takes tens of megabytes: it is loaded when the first table is needed, and closed after each use. */
+async function withDuckDb<T>(work: (duck: DuckDBConnection) => Promise<T>): Promise<T> {
+  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1', memory_limit: '512MB' } satisfies Record<
+    string,
+    string
+  >)
+  const connection = await instance.connect()
+  try {
+    return await work(connection)
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  await file.sync()
+  await file.close()
+}
+
+const text = (value: string): string => `'${value.replaceAll("'", "''")}'`
+
+/** Names are checked where they enter; here they only must not become another folder. */
+const folderName = (name: string): string => (/^\.+$/.test(name) ? `_${name}` : encodeURIComponent(name))
+
+const hourName = (hour: number): string => new Date(hour * hourMs).toISOString().slice(0, 13).replace('T', '-')
