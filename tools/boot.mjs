@@ -1,9 +1,9 @@
 // The one entry of npm's scripts, plain JavaScript for whatever Node ≥ 20 there is: brings what is missing, then goes on under Node 24.
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createHash } from 'node:crypto'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const node = join(root, 'node_modules', '.bin', 'node')
@@ -22,7 +22,9 @@ const must = (command, words, options) => {
 
 /** `npm ci` when the lock has changed since the last time, or never ran. */
 function install() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   const stamp = join(root, 'node_modules', '.modelwright-lock')
   if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   console.log('Installing packages (once per lock file) …')
@@ -30,7 +32,11 @@ function install() {
   writeFileSync(stamp, lock)
 }
 
-const under24 = (script, words = args, options = {}) => run(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...words], { ...options, env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` } })
+const under24 = (script, words = args, options = {}) =>
+  run(node, ['--disable-warning=ExperimentalWarning', join(root, script), ...words], {
+    ...options,
+    env: { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` },
+  })
 
 /** Whether any source is newer than the bundle. */
 function isBuilt() {
@@ -67,7 +73,14 @@ const tasks = {
   },
   dev() {
     install()
-    return run(node, ['--disable-warning=ExperimentalWarning', '--watch-path', join(root, 'src'), join(root, 'src', 'main.ts'), 'up', ...args])
+    return run(node, [
+      '--disable-warning=ExperimentalWarning',
+      '--watch-path',
+      join(root, 'src'),
+      join(root, 'src', 'main.ts'),
+      'up',
+      ...args,
+    ])
   },
 }
 

@@ -8,7 +8,19 @@ import { build as buildPages } from 'vite'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 // Packages stay where npm put them: only our own sources are bundled.
-const bundle = await rolldown({ input: { main: join(root, 'src/main.ts') }, platform: 'node', external: [/^node:/, /^[@a-z]/], cwd: root, logLevel: 'warn' })
+const bundle = await rolldown({
+  input: { main: join(root, 'src/main.ts') },
+  platform: 'node',
+  external: [/^node:/, /^[@a-z]/],
+  cwd: root,
+  logLevel: 'warn',
+})
 await buildPages({ root: join(root, 'ui'), logLevel: 'warn' })
-await bundle.write({ dir: join(root, 'dist'), format: 'esm', sourcemap: true, entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' })
+await bundle.write({
+  dir: join(root, 'dist'),
+  format: 'esm',
+  sourcemap: true,
+  entryFileNames: '[name].js',
+  chunkFileNames: '[name]-[hash].js',
+})
 console.log('Built.')

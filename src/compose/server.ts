@@ -11,6 +11,7 @@ import type { Config } from './config.ts'
 import { lockDataFolder } from './data-folder.ts'
 import { createHttpApp, mountEndpoints } from './http/app.ts'
 import { LiveEvents } from './http/live-events.ts'
+import { openApiOf } from './http/openapi.ts'
 import { serveUi } from './http/ui.ts'
 import { Loop } from './loop.ts'
 import { createSlices } from './slices.ts'
@@ -55,6 +56,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   const live = new LiveEvents(db)
   app.get('/health', async (_, reply) => reply.type('text/plain').send('OK'))
   mountEndpoints(app, slices.endpoints)
+  app.get('/api/v1/openapi.json', async () => openApiOf(slices.endpoints.map(({ route }) => route)))
   live.mount(app)
   gitHttp(app, {
     projects: slices.projects,
