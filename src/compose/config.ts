@@ -3,11 +3,6 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../kernel/errors.ts'
 
-const flag = z.union([
-  z.boolean(),
-  z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1'),
-])
-
 /** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
 const settings = z.object({
   dataDir: z.string().default('.modelwright').describe('folder for everything that Modelwright keeps'),
@@ -29,7 +24,6 @@ const settings = z.object({
     .default('')
     .describe('for rehearsals: a file whose number of milliseconds is added to the time'),
   uvCacheDir: z.string().default('').describe("folder of uv's cache, where it is to be shared"),
-  exitWithParent: flag.default(false).describe('end when standard input closes'),
 })
 
 export type Settings = z.output<typeof settings>
