@@ -1,4 +1,5 @@
-import type { Culprit } from './errors.ts'
+/** Who must act: the user mends it (yours), a retry later helps (wait), or it is a bug (ours). */
+export type Culprit = 'yours' | 'wait' | 'ours'
 
 type CodeFacts = { status: number; culprit: Culprit; meaning: string }
 

@@ -1,7 +1,4 @@
-import { type ErrorCode, errorCodes } from './error-codes.ts'
-
-/** Who must act: the user mends it (yours), a retry later helps (wait), or it is a bug (ours). */
-export type Culprit = 'yours' | 'wait' | 'ours'
+import { type Culprit, type ErrorCode, errorCodes } from './error-codes.ts'
 
 /** Where in a user's file the trouble is; line and column count from 1. */
 export type SourcePlace = { file: string; line?: number; column?: number }

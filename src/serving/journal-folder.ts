@@ -2,9 +2,8 @@ import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EpochMs } from '../kernel/time.ts'
 import type { PredictionRecord } from './gateway-state.ts'
+import { closedSuffix, openSuffix } from './segment-name.ts'
 
-const openSuffix = '.open.jsonl'
-const closedSuffix = '.jsonl'
 const chunkBytes = 1 << 20
 
 export type Segment = { name: string; startedAt: EpochMs; isOpen: boolean }

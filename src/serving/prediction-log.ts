@@ -137,6 +137,29 @@ export class PredictionLog {
     })
   }
 
+  /** The records of many predictions, found in one pass; ids may name rows. Those that the log does not have are left out. */
+  findMany(predictionIds: readonly string[]): Promise<PredictionRecord[]> {
+    const wanted = new Map<string, EpochMs>()
+    for (const id of predictionIds) {
+      const decoded = decodePredictionId(id)
+      if (decoded) wanted.set(decoded.prediction, decoded.at)
+    }
+    if (wanted.size === 0) return Promise.resolve([])
+    return this.#exclusive(async () => {
+      const times = [...wanted.values()].sort((a, b) => a - b)
+      const [fromMs, toMs] = [times[0]!, times.at(-1)!]
+      const found: PredictionRecord[] = []
+      for await (const record of this.#journalRecords(toMs)) if (wanted.delete(record.id)) found.push(record)
+      if (wanted.size === 0) return found
+      const paths = await this.#store.parquetFiles({ fromMs, toMs })
+      const predictions = [...wanted.keys()]
+      const rows = await this.#parquet.read(paths, { fromMs, toMs, predictions, limit: Number.MAX_SAFE_INTEGER })
+      for (const [prediction, its] of Map.groupBy(rows, ({ id }) => id.split(':')[0]!))
+        found.push(recordOf(prediction, its))
+      return found
+    })
+  }
+
   async #takeSegment(name: string, from: number): Promise<{ lines: number; bad: number }> {
     const taken = { lines: 0, bad: 0 }
     for (let offset = from; ; ) {

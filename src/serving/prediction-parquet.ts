@@ -36,13 +36,22 @@ export class PredictionParquet {
   /** The newest rows first. */
   async read(
     paths: string[],
-    wanted: { fromMs: EpochMs; toMs: EpochMs; digest?: Digest | undefined; prediction?: string; limit: number },
+    wanted: {
+      fromMs: EpochMs
+      toMs: EpochMs
+      digest?: Digest | undefined
+      prediction?: string
+      predictions?: string[]
+      limit: number
+    },
   ): Promise<PredictionRow[]> {
     if (paths.length === 0) return []
     const conditions = [`at_ms BETWEEN ${Math.trunc(wanted.fromMs)} AND ${Math.trunc(wanted.toMs)}`]
     if (wanted.digest !== undefined) conditions.push(`digest = ${text(wanted.digest)}`)
     if (wanted.prediction !== undefined)
       conditions.push(`(id = ${text(wanted.prediction)} OR starts_with(id, ${text(`${wanted.prediction}:`)}))`)
+    if (wanted.predictions !== undefined)
+      conditions.push(`split_part(id, ':', 1) IN (${wanted.predictions.map(text).join(', ')})`)
     return withDuckDb(async (duck) => {
       const found = await duck.runAndReadAll(
         `SELECT * FROM read_parquet([${paths.map((path) => text(join(this.#folder, path))).join(', ')}])

@@ -82,7 +82,7 @@ export class ServingStore {
         .selectAll()
         .where('at', '<', limit)
         .where((eb) => eb(eb('at', '%', minuteMs), '!=', 0))
-        .limit(10_000)
+        .limit(2_000)
         .execute()
       for (const row of rows) {
         await tx

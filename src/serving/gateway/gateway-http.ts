@@ -36,7 +36,7 @@ export async function answerHttp(
 
 async function route(setting: DoorSetting, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = (request.url ?? '/').split('?')[0]!
-  checkHost(setting, request)
+  if (path !== '/health') checkHost(setting, request)
   if (!openPaths.has(path)) checkToken(setting, request)
   if (path === '/health') return readOnly(request, () => sendText(response, 200, '\n'))
   if (path === '/ping') return readOnly(request, () => sendText(response, setting.gateway.isServing ? 200 : 503, '\n'))
@@ -96,7 +96,8 @@ function checkHost({ allowedHosts }: DoorSetting, request: IncomingMessage): voi
     throw new ScoringError(403, 'PERMISSION_DENIED', `Host "${host}" is not served here.`)
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 function checkToken({ token }: DoorSetting, request: IncomingMessage): void {
   if (token === undefined) return

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { PredictionRecord } from '../gateway-state.ts'
+import { closedSuffix, openSuffix } from '../segment-name.ts'
 import type { GatewayLog } from './gateway-log.ts'
 
 /** A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. */
@@ -18,9 +19,6 @@ export const journalLimits: JournalLimits = {
 }
 
 type Segment = { handle: FileHandle; stem: string; since: EpochMs; bytes: number }
-
-export const openSuffix = '.open.jsonl'
-export const closedSuffix = '.jsonl'
 
 /**
  * The gateway's prediction journal: lines of PredictionRecord in segments `START-PID-N.open.jsonl`, which lose the `.open`

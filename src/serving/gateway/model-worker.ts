@@ -71,8 +71,6 @@ export class ModelWorker {
     this.#setting = setting
     const name = `${served.model.replaceAll(/[^\w.-]/g, '_')}-${served.version}-${shortDigest(served.digest)}`
     this.#log = new WorkerLog(join(setting.folder, 'logs', `${name}.log`))
-    mkdirSync(join(setting.folder, 'logs'), { recursive: true, mode: 0o700 })
-    mkdirSync(this.#workFolder, { recursive: true, mode: 0o700 })
   }
 
   get pid(): number | undefined {
@@ -87,6 +85,17 @@ export class ModelWorker {
   start(): void {
     if (this.#stopped.signal.aborted) return
     this.#startedAt = this.#setting.clock.now()
+    try {
+      this.#child = this.#spawn()
+    } catch (error) {
+      this.#failed(`Its worker could not be started: ${(error as Error).message}`)
+    }
+    this.#setting.changed()
+  }
+
+  #spawn(): ChildProcess {
+    mkdirSync(join(this.#setting.folder, 'logs'), { recursive: true, mode: 0o700 })
+    mkdirSync(this.#workFolder, { recursive: true, mode: 0o700 })
     const child = spawn(this.served.pythonPath, ['-u', this.#setting.script, this.served.modelPath], {
       cwd: this.#workFolder,
       env: this.#environment(),
@@ -94,7 +103,6 @@ export class ModelWorker {
       // Its own process group: Ctrl-C reaches the gateway alone, and what the model started ends with it.
       detached: true,
     })
-    this.#child = child
     let told: string | undefined
     const frames = new FrameReader((frame) => {
       if (this.#child !== child) return
@@ -112,10 +120,11 @@ export class ModelWorker {
     // Not on 'exit': the last words in the pipe come before 'close'; a grandchild may keep the pipe, so not for long.
     child.once('exit', (code, signal) => {
       const end = () => this.#ended(child, told, signal ? `killed by ${signal}` : `exit code ${code}`)
+      if (this.#child === child) this.#noLongerReady()
       child.once('close', end)
       setTimeout(end, 500).unref()
     })
-    this.#setting.changed()
+    return child
   }
 
   ask(question: Question): Promise<WorkerAnswer> {
@@ -157,8 +166,10 @@ export class ModelWorker {
         kind: 'timeout',
         message: `The model did not answer within ${this.#setting.limits.answerMs} ms.`,
       })
+      this.#noLongerReady()
       this.#kill()
-    } else if (this.#child && this.isComing && now - this.#startedAt > this.#setting.limits.loadMs) this.#kill()
+    } else if (this.#child && this.state !== 'ready' && now - this.#startedAt > this.#setting.limits.loadMs)
+      this.#kill()
     this.#tellIdle()
   }
 
@@ -243,18 +254,22 @@ export class ModelWorker {
     this.#begun = undefined
     // Whether it may be asked twice only the client knows: it is told, not repeated here.
     begun?.resolve({ ok: false, kind: 'died', message: `The model's process ended while it answered (${how}).` })
+    this.#failed(told ?? `The model's process ended (${how}).`, told !== undefined)
+  }
+
+  #failed(reason: string, saidSo = true): void {
     if (this.#stopped.signal.aborted) return
     this.#deaths++
-    this.reason = told ?? `The model's process ended (${how}).`
+    this.reason = reason
     this.state =
       this.#wasReady && this.#deaths < deathsToFail
         ? 'restarting'
-        : told || this.#deaths >= deathsToFail
+        : saidSo || this.#deaths >= deathsToFail
           ? 'failed'
           : 'loading'
     // A model that said why it cannot be loaded will say so again: it is tried rarely, in case memory or a disk was short.
     const pauseMs =
-      told && !this.#wasReady ? backOffMs.at(-1)! : backOffMs[Math.min(this.#deaths, backOffMs.length) - 1]!
+      saidSo && !this.#wasReady ? backOffMs.at(-1)! : backOffMs[Math.min(this.#deaths, backOffMs.length) - 1]!
     this.#setting.log.warn({ ...this.#facts(), reason: this.reason, pauseMs }, 'model worker ended')
     if (this.state === 'failed') this.#giveUpAll('unavailable', this.reason)
     this.#setting.changed()
@@ -266,6 +281,13 @@ export class ModelWorker {
     this.#waiting = []
     for (const one of waiting) one.resolve({ ok: false, kind, message })
     this.#tellIdle()
+  }
+
+  /** From the first sign of its end on nothing more is begun there, and other versions take its share. */
+  #noLongerReady(): void {
+    if (this.state !== 'ready') return
+    this.state = 'restarting'
+    this.#setting.changed()
   }
 
   #kill(): void {

@@ -8,7 +8,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
 import { workerScript } from '../python-folder.ts'
 import { Gateway } from './gateway.ts'
-import { answerHttp } from './gateway-http.ts'
+import { answerHttp, isLoopback } from './gateway-http.ts'
 import type { GatewayLog } from './gateway-log.ts'
 import { type JournalLimits, JournalWriter, journalLimits } from './journal-writer.ts'
 import type { WorkerLimits } from './model-worker.ts'
@@ -22,6 +22,7 @@ export type GatewayOptions = {
   clock: Clock
   /** Aborted: no new requests, answers what was begun, stops the workers. */
   signal: AbortSignal
+  /** Names that the Host header may carry beside loopback ones, where it listens on loopback; absent: any. */
   allowedHosts?: readonly string[]
   token?: string
   /** Told by `/version`. */
@@ -43,7 +44,7 @@ export type RunningGateway = {
 
 const defaultLimits = {
   queueLength: 256,
-  waitMs: 20_000,
+  waitMs: 30_000,
   answerMs: 60_000,
   loadMs: 300_000,
   drainMs: 30_000,
@@ -69,7 +70,8 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     journal,
     version: options.version ?? 'modelwright',
     maxBodyBytes: limits.maxBodyBytes,
-    ...(options.allowedHosts ? { allowedHosts: options.allowedHosts } : {}),
+    // Beyond loopback the gateway is meant to be reached under any name.
+    ...(options.allowedHosts && isLoopback(options.host) ? { allowedHosts: options.allowedHosts } : {}),
     ...(options.token === undefined ? {} : { token: options.token }),
   }
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
