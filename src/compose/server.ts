@@ -95,6 +95,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     await app.close()
     await Promise.all(running)
     await slices.engine.idle()
+    await slices.preparation.settled()
     await slices.leases.releaseAll()
     await ports.repositories.close()
     await db.destroy()

@@ -61,6 +61,5 @@ export const predictionLookup = (
   predictions: PredictionLog,
 ): ConstructorParameters<typeof LabelsService>[0]['predictions'] => ({
   decode: decodePredictionId,
-  find: async (ids) =>
-    (await Promise.all(ids.map((id) => predictions.find(id)))).filter((record) => record !== undefined),
+  find: (ids) => predictions.findMany(ids),
 })

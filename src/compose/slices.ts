@@ -38,9 +38,12 @@ import { candidateReader } from './candidate.ts'
 import { championByDigest } from './champion.ts'
 import { type Config, machineEnvironment } from './config.ts'
 import { checkData, profileOf, referenceOf } from './datasets.ts'
+import { aliasFollowsGit as gitOwnedAliases } from './git-owned-aliases.ts'
 import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
 import { gatewayObserver, predictionLookup, pythonOf, trafficObserver, watchedDeployments } from './serving-views.ts'
+
+const leaseMs = 15_000
 
 /** What only the listening server knows. */
 export type Addresses = { trackingUri: () => string; publicUrl: () => string; gatewayUrl: () => string }
@@ -97,6 +100,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     machine: { name: config.machineName, environment: machineEnvironment(config.environment) },
     variable,
   })
+  const aliasFollowsGit = gitOwnedAliases(db, projects, registry)
   const engine = new ExecutionEngine({
     db,
     clock,
@@ -197,30 +201,51 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   })
 
   const subscriptions: Subscription[] = [
-    subscribe('executions: a branch moved', ['branch.moved'], (event) => executions.onBranchMoved(event)),
-    subscribe('promotions: a branch moved', ['branch.moved'], (event) =>
-      promotions.onBranchMoved(event.payload, event.at),
+    subscribe('executions', ['branch.moved'], (event) => executions.onBranchMoved(event)),
+    subscribe('gates', ['execution.finished'], (event) => gates.onExecutionFinished(event.payload)),
+    subscribe('promotions', ['branch.moved', 'gate.judged'], (event) =>
+      event.type === 'gate.judged'
+        ? promotions.onJudged(event.payload, event.at)
+        : promotions.onBranchMoved(event.payload, event.at),
     ),
-    subscribe('gates: an execution finished', ['execution.finished'], (event) =>
-      gates.onExecutionFinished(event.payload),
-    ),
-    subscribe('promotions: a gate judged', ['gate.judged'], (event) => promotions.onJudged(event.payload, event.at)),
+    subscribe('aliases', ['desired.changed'], (event) => aliasFollowsGit(event.payload)),
+    subscribe('rollouts', ['desired.changed', 'promotion.changed'], async () => rolloutLoop.wake()),
+    subscribe('retraining', ['drift.judged', 'labels.received'], async () => retrainingLoop.wake()),
   ]
 
   const engineLoop: Loop = new Loop('executions', 2_000, (signal) => engine.pass(engineLoop.wake, signal))
-  const rolloutLoop = new Loop('rollouts', 500, () => reconciler.tick(clock.now()))
+  /** Of several servers one acts. */
+  const whileHeld = (name: string, pass: () => Promise<unknown>) => async () => {
+    if (await leases.claim(name, leaseMs)) await pass()
+  }
+  const rolloutLoop = new Loop(
+    'rollouts',
+    500,
+    whileHeld('rollouts', () => reconciler.tick(clock.now())),
+  )
+  const retrainingLoop = new Loop(
+    'retraining',
+    2_000,
+    whileHeld('retraining', async () => reportFailures(log, 'retraining', await retraining.tick())),
+  )
   const loops = [
     engineLoop,
     new Loop('branches', 10_000, async () => {
       for (const { project, error } of await projects.observeAll())
         log.error({ err: error, project }, 'a repository could not be read')
     }),
-    new Loop('promotions', 10_000, () => promotions.resume()),
+    new Loop('promotions', 10_000, async () =>
+      reportFailures(log, 'promotions', { failures: await promotions.resume() }),
+    ),
     new Loop('predictions', 1_000, () => predictions.ingest()),
     new Loop('prediction tables', 15_000, () => predictions.convert()),
     rolloutLoop,
-    new Loop('monitoring', 1_000, async () => reportFailures(log, 'monitoring', await monitoring.tick())),
-    new Loop('retraining', 1_000, async () => reportFailures(log, 'retraining', await retraining.tick())),
+    new Loop(
+      'monitoring',
+      1_000,
+      whileHeld('monitoring', async () => reportFailures(log, 'monitoring', await monitoring.tick())),
+    ),
+    retrainingLoop,
   ]
 
   const endpoints: Endpoint[] = [
@@ -243,6 +268,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     registry,
     planner,
     engine,
+    preparation,
     executions,
     predictions,
     gates,
@@ -263,10 +289,6 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
 const stalledReason = (rollout: Rollout | undefined): string | undefined =>
   rollout?.state === 'stalled' ? (rollout.reason ?? 'its rollout is stalled') : undefined
 
-function reportFailures(
-  log: Logger,
-  loop: string,
-  { failures }: { failures: { project: string; environment?: string; error: unknown }[] },
-): void {
+function reportFailures(log: Logger, loop: string, { failures }: { failures: { error: unknown }[] }): void {
   for (const { error, ...place } of failures) log.error({ err: error, ...place }, `${loop} failed`)
 }

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Db, eventsAfter, openDatabase } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { Actor, Call, Endpoint } from '../kernel/route.ts'
-import { decodePredictionId, predictionId } from '../serving/prediction-id.ts'
 import type { LoggedPrediction } from './label.ts'
 import { receiveLabels } from './labels-contract.ts'
 import { labelEndpoints } from './labels-routes.ts'
@@ -12,12 +11,14 @@ const digest = `sha256:${'ab'.repeat(32)}` as Digest
 const actor: Actor = { kind: 'member', name: 'ada' }
 const clock = { time: 0, now: () => clock.time, sleep: async () => {} }
 
+function decode(text: string) {
+  const match = /^(p\d{6})(?::(\d+))?$/.exec(text)
+  return match ? { prediction: match[1]!, ...(match[2] ? { row: Number(match[2]) } : {}) } : undefined
+}
+
 const log: LoggedPrediction[] = []
 function predict(at: number, outputs: string[], change: Partial<LoggedPrediction> = {}): string {
-  const id = predictionId(
-    { at, version: 3, digest },
-    Uint8Array.from({ length: 10 }, (_, i) => log.length + i),
-  )
+  const id = `p${String(log.length).padStart(6, '0')}`
   const rows = outputs.map((output, i) => ({ key: `k${log.length}-${i}`, input: { radius: at + i }, output }))
   const place = { project: 'tumour', environment: 'production', model: 'm', version: 3, digest }
   log.push({ id, at, ...place, outcome: 'answered', rows, ...change })
@@ -33,7 +34,7 @@ describe('labels', () => {
     log.length = 0
     clock.time = 10_000
     const find = async (ids: readonly string[]) => log.filter(({ id }) => ids.includes(id))
-    labels = new LabelsService({ db, clock, predictions: { decode: decodePredictionId, find } })
+    labels = new LabelsService({ db, clock, predictions: { decode, find } })
   })
 
   afterEach(() => db.destroy())

@@ -10,7 +10,7 @@ const sideSummary = z.object({
   max: z.number().nullable(),
 })
 
-export const featureShape = z.object({
+const featureShape = z.object({
   feature: z.string(),
   kind: z.enum(['numeric', 'categorical']),
   outcome: z.enum(['drift', 'no drift', 'too few rows']),
@@ -50,7 +50,7 @@ const metric = z.object({
   interval: z.object({ low: z.number(), high: z.number() }).optional().describe('95 % (Wilson), of a share'),
 })
 
-export const qualityShape = z.object({
+const qualityShape = z.object({
   n: z.int(),
   metrics: z.record(z.string(), metric),
   delayMs: z.object({ median: z.int(), max: z.int() }),
@@ -79,7 +79,7 @@ const reportParts = {
   quality: qualityShape.optional(),
 }
 
-export const reportShape = z.object({ ...reportParts, features: z.array(featureShape) })
+const reportShape = z.object({ ...reportParts, features: z.array(featureShape) })
 
 export const alertShape = z.object({
   id: z.string(),

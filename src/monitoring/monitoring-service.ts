@@ -1,5 +1,5 @@
 import type { Tx } from '../db/index.ts'
-import { digestOfJson } from '../kernel/digest.ts'
+import { canonicalJson, digestOfJson } from '../kernel/digest.ts'
 import { newId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { LabelledRow, LabelsService } from '../labels/index.ts'
@@ -18,7 +18,7 @@ type Parts = {
   store: MonitoringStore
   clock: Clock
   /** The newest rows first. */
-  predictions: Pick<PredictionLog, 'rows'>
+  predictions: Pick<PredictionLog, 'rows' | 'observationsSince'>
   labels: Pick<LabelsService, 'count' | 'latestLabelledRows'>
   referenceOf: ReferenceOf
   /** Environments that serve something now. */
@@ -45,7 +45,7 @@ const defaultPauseMs = 5_000
 /** Looks at what production serves: windows of predictions beside their reference, answers beside their labels. */
 export class MonitoringService {
   readonly #parts: Parts
-  readonly #lookedAt = new Map<string, EpochMs>()
+  readonly #looks = new Map<string, { at: EpochMs; seen: string }>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -66,11 +66,21 @@ export class MonitoringService {
     const now = this.#parts.clock.now()
     await this.#closeOfOtherVersions(deployment, now)
     const place = `${project}/${environment}/${deployment.digest}`
-    const before = this.#lookedAt.get(place)
-    const since = before === undefined ? Number.POSITIVE_INFINITY : now - before
+    const before = this.#looks.get(place)
+    const since = before === undefined ? Number.POSITIVE_INFINITY : now - before.at
     if (since >= 0 && since < (this.#parts.pauseMs ?? defaultPauseMs)) return
-    this.#lookedAt.set(place, now)
-    await this.#look(deployment, now)
+    const seen = await this.#counted(deployment)
+    if (seen !== before?.seen) await this.#look(deployment, now)
+    this.#looks.set(place, { at: now, seen })
+  }
+
+  /** Counts that change with every request and label: cheap to ask, while reading rows opens tables. */
+  async #counted({ project, environment, digest, monitor, retrain }: WatchedDeployment): Promise<string> {
+    const last = await this.#parts.store.lastReport({ project, environment }, digest)
+    const since = last?.window.toMs ?? 0
+    const { requests } = await this.#parts.predictions.observationsSince(project, environment, digest, since)
+    const labels = await this.#parts.labels.count({ project, environment, digest })
+    return canonicalJson({ since, requests, labels, monitor, retrain })
   }
 
   async #look(deployment: WatchedDeployment, now: EpochMs): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import type { Insertable, Selectable } from 'kysely'
 import { type Db, publish, type Tx, transact } from '../db/index.ts'
 import type { MonitoringTables } from '../db/tables/monitoring.ts'
 import type { Digest } from '../kernel/digest.ts'
@@ -34,7 +34,7 @@ export class MonitoringStore {
       .where('project', '=', place.project)
       .where('environment', '=', place.environment)
     if (digest) query = query.where('digest', '=', digest)
-    const row = await query.orderBy('id', 'desc').limit(1).executeTakeFirst()
+    const row = await query.orderBy('seq', 'desc').limit(1).executeTakeFirst()
     return row && toReport(row)
   }
 
@@ -50,9 +50,12 @@ export class MonitoringStore {
       .selectAll()
       .where('project', '=', place.project)
       .where('environment', '=', place.environment)
-      .orderBy('id', 'desc')
+      .orderBy('seq', 'desc')
       .limit(page.limit)
-    if (page.before) query = query.where('id', '<', page.before)
+    if (page.before) {
+      const { before } = page
+      query = query.where('seq', '<', (e) => e.selectFrom('drift_reports').select('seq').where('id', '=', before))
+    }
     return (await query.execute()).map(toReport)
   }
 
@@ -60,10 +63,10 @@ export class MonitoringStore {
     await tx.insertInto('drift_reports').values(toRow(report)).execute()
     const oldest = await tx
       .selectFrom('drift_reports')
-      .select('id')
+      .select('seq')
       .where('project', '=', report.project)
       .where('environment', '=', report.environment)
-      .orderBy('id', 'desc')
+      .orderBy('seq', 'desc')
       .offset(reportsKept)
       .limit(1)
       .executeTakeFirst()
@@ -72,7 +75,7 @@ export class MonitoringStore {
       .deleteFrom('drift_reports')
       .where('project', '=', report.project)
       .where('environment', '=', report.environment)
-      .where('id', '<=', oldest.id)
+      .where('seq', '<=', oldest.seq)
       .where('id', 'not in', (e) => e.selectFrom('alerts').select('opened_report'))
       .where('id', 'not in', (e) => e.selectFrom('alerts').select('last_report'))
       .execute()
@@ -115,7 +118,7 @@ async function tell(tx: Tx, alert: Alert, outcome: 'opened' | 'closed', at: Epoc
   await publish(tx, { type: 'drift.judged', payload: { project, environment, alertId: id, outcome, features } }, at)
 }
 
-const toRow = (report: DriftReport): MonitoringTables['drift_reports'] => ({
+const toRow = (report: DriftReport): Insertable<MonitoringTables['drift_reports']> => ({
   id: report.id,
   project: report.project,
   environment: report.environment,

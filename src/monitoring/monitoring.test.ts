@@ -63,17 +63,26 @@ describe('monitoring', () => {
 
   afterEach(() => db.destroy())
 
+  let rowsRead = 0
+  const observationsSince = async (_: string, __: string, digest: Digest, since: number) => {
+    const requests = log.filter((row) => row.digest === digest && row.at >= since).length
+    return { requests, failed: 0, inputRefused: 0 }
+  }
+
   const restarted = () =>
     new MonitoringService({
       store,
       clock,
       labels,
       predictions: {
-        rows: async ({ digest, fromMs, toMs, limit }) =>
-          log
+        observationsSince,
+        rows: async ({ digest, fromMs, toMs, limit }) => {
+          rowsRead++
+          return log
             .filter((row) => row.digest === digest && row.at >= fromMs && row.at <= toMs)
             .reverse()
-            .slice(0, limit),
+            .slice(0, limit)
+        },
       },
       referenceOf: async (digest) => (digest === first || digest === second ? reference : undefined),
       deployments: async () => [deployed],
@@ -124,6 +133,17 @@ describe('monitoring', () => {
     await look()
     expect(await reports()).toHaveLength(2)
     expect(await alerts()).toEqual([])
+  })
+
+  it('reads no rows while nothing is asked and nothing labelled', async () => {
+    serve(100, 0)
+    for (let i = 0; i < 3; i++) await look()
+    rowsRead = 0
+    for (let i = 0; i < 5; i++) await look()
+    expect(rowsRead).toBe(0)
+    serve(1, 0)
+    await look()
+    expect(rowsRead).toBe(1)
   })
 
   it('opens one alert that names the feature, keeps it over looks and restarts, and tells of it once', async () => {
@@ -224,6 +244,7 @@ describe('monitoring', () => {
       clock,
       labels,
       predictions: {
+        observationsSince,
         rows: async ({ environment }) => {
           if (environment === 'staging') throw new Error('disk')
           return [...log].reverse()
@@ -240,7 +261,7 @@ describe('monitoring', () => {
     serve(100, 0.6)
     await look()
     const [opening] = await reports()
-    const later = await db.selectFrom('drift_reports').selectAll().executeTakeFirstOrThrow()
+    const { seq, ...later } = await db.selectFrom('drift_reports').selectAll().executeTakeFirstOrThrow()
     await db
       .insertInto('drift_reports')
       .values(Array.from({ length: 600 }, (_, i) => ({ ...later, id: `${later.id}-${String(i).padStart(4, '0')}` })))

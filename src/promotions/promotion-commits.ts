@@ -1,5 +1,7 @@
+import { appendAudit } from '../access/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
+import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Repositories } from '../ports/repository.ts'
 import { editDeployment, type ProjectFile, type ProjectsService } from '../projects/index.ts'
@@ -39,13 +41,16 @@ export class PromotionCommits {
     this.#clock = parts.clock
   }
 
-  /** At start and now and then: finishes what is due, and removes proposal branches that nothing waits on. */
-  async resume(): Promise<void> {
-    for (const promotion of await this.#store.inStates(['intended', 'approved'])) await this.carryOut(promotion.id)
+  /** At start and now and then: finishes what is due, and removes proposal branches that nothing waits on. One failure stops no other. */
+  async resume(): Promise<{ subject: string; error: unknown }[]> {
+    const failures: { subject: string; error: unknown }[] = []
+    const noting = (subject: string, work: Promise<void>) =>
+      work.catch((error: unknown) => void failures.push({ subject, error }))
+    for (const { id } of await this.#store.inStates(['intended', 'approved'])) await noting(id, this.carryOut(id))
     for (let after = ''; ; ) {
       const { items, nextPageToken } = await this.#projects.list({ after, limit: 100 })
-      for (const { name } of items) await this.sweep(name)
-      if (!nextPageToken) return
+      for (const { name } of items) await noting(name, this.sweep(name))
+      if (!nextPageToken) return failures
       after = nextPageToken
     }
   }
@@ -175,6 +180,7 @@ export class PromotionCommits {
     await this.#store.durably(async (tx) => {
       const moved = await this.#store.move(tx, promotion, event, { ...change, at })
       if (!moved || (event !== 'committed' && event !== 'declared by a person')) return
+      if (event === 'committed') await appendAudit(tx, auditOf(promotion, change.commit, at))
       const others = await this.#store.inStates(['intended', 'proposed', 'blocked'], promotion, tx)
       for (const other of others)
         if (isOvertaken(other, promotion))
@@ -199,6 +205,18 @@ const isOvertaken = (other: Promotion, declared: Promotion): boolean =>
   other.id !== declared.id &&
   (isOpen(other.state) || other.state === 'blocked') &&
   (other.kind === 'revert' || other.version <= declared.version)
+
+const auditOf = (
+  { id, project, environment, digest, version }: Promotion,
+  commit: CommitId | undefined,
+  at: EpochMs,
+) => ({
+  at,
+  actor: promotionAuthor.name,
+  action: 'promotion.commit',
+  subject: id,
+  details: { project, environment, digest, version, commit: commit ?? null },
+})
 
 function whyNot(file: ProjectFile, environment: string, model: string): string | undefined {
   const declared = file.deployments[environment]

@@ -1,5 +1,5 @@
 import { appendAudit } from '../access/index.ts'
-import type { Tx } from '../db/index.ts'
+import { publish, type Tx } from '../db/index.ts'
 import { canonicalJson, type Digest, digestOf } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { EventPayloads } from '../kernel/events.ts'
@@ -214,8 +214,8 @@ export class PromotionsService {
     return parseManifest(new TextDecoder().decode(await this.#objects.read(digest)), digest)
   }
 
-  /** Finishes what a crash interrupted. */
-  resume(): Promise<void> {
+  /** Finishes what a crash interrupted: at start, and now and then. Says what could not be finished this time. */
+  resume(): Promise<{ subject: string; error: unknown }[]> {
     return this.#commits.resume()
   }
 
@@ -317,6 +317,7 @@ export class PromotionsService {
     const last = history.at(-1)
     if (last ? last.digest === now.digest && last.model === now.model : now.digest === undefined) return
     await this.#store.addDesired(tx, place, now)
+    await publish(tx, { type: 'desired.changed', payload: { ...place, commit: now.commit } }, now.at)
     const person = now.origin === 'push' && now.actor !== anonymous.name ? now.actor : undefined
     const meaning = meaningOf({ history: history.map(({ digest }) => digest), now: now.digest, person })
     if (meaning.lifted && person) await this.#store.liftBar(tx, place, meaning.lifted, { by: person, at: now.at })

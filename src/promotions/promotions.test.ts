@@ -46,6 +46,8 @@ describe('promotions', () => {
     const head = (await bench.git.log(project, (await bench.git.head(project, 'main'))!, { limit: 1 }))[0]!
     expect(head.author).toContain('Modelwright')
     expect(head.message).toContain(`Modelwright-Promotion: ${promotion!.id}`)
+    const audit = await bench.db.selectFrom('audit').selectAll().where('action', '=', 'promotion.commit').execute()
+    expect(audit).toMatchObject([{ actor: 'Modelwright', subject: promotion!.id }])
     expect(head.message).toContain('Modelwright-Execution: e1')
     expect(head.message).toContain('Modelwright-Verdict: verdict-e1 pass')
   })
@@ -330,6 +332,47 @@ describe('a promotion whose server dies', () => {
         expect((await bench.messages(branch)).filter((text) => text.includes('Modelwright-Promotion'))).toHaveLength(1)
         await bench.close()
       })
+
+  it('makes its commit on the new head when the branch moves at that very moment', async () => {
+    let meanwhile: (() => Promise<unknown>) | undefined
+    const bench = await promotionBench({
+      repositories: (real) =>
+        new Proxy(real, {
+          get(target, name) {
+            const value = Reflect.get(target, name) as unknown
+            if (typeof value !== 'function') return value
+            return async (...args: unknown[]) => {
+              const push = name === 'commitFiles' ? meanwhile : undefined
+              if (push) meanwhile = undefined
+              await push?.()
+              return (value as (...args: unknown[]) => unknown).apply(target, args)
+            }
+          },
+        }),
+    })
+    await bench.push(projectText(automatic))
+    meanwhile = () => bench.push(`# pushed meanwhile\n${projectText(automatic)}`)
+    await bench.judge('e1')
+    await bench.deliver()
+    expect((await bench.all())[0]!.state).toBe('committed')
+    expect(await bench.text()).toMatch(/^# pushed meanwhile\n/)
+    expect((await bench.declared())!.version).toBe(1)
+    expect((await bench.messages()).filter((text) => text.includes('Modelwright-Promotion'))).toHaveLength(1)
+    expect(bench.failures).toEqual([])
+    await bench.close()
+  })
+
+  it('goes on with the others when one promotion cannot be finished, and says which', async () => {
+    const armed = { on: true }
+    const bench = await promotionBench({ repositories: dying('commitFiles', 'before', armed) })
+    await bench.push(projectText(automatic))
+    await bench.judge('e1')
+    const payload = { project, executionId: 'e1' as ExecutionId, model, verdictId: 'verdict-e1', outcome: 'pass' }
+    await expect(bench.promotions.onJudged(payload, 1)).rejects.toBeInstanceOf(Killed)
+    const { id } = (await bench.all())[0]!
+    expect(await bench.promotions.resume()).toMatchObject([{ subject: id }])
+    await bench.close()
+  })
 
   it('finds its commit under the work that others pushed on top since', async () => {
     const armed = { on: true }

@@ -30,7 +30,11 @@ export class RegistryService {
 
   // Models
 
-  createModel(model: { name: string; description?: string; tags?: readonly KeyValue[] }): Promise<RegisteredModel> {
+  async createModel(model: {
+    name: string
+    description?: string
+    tags?: readonly KeyValue[]
+  }): Promise<RegisteredModel> {
     checkModelName(model.name)
     for (const tag of model.tags ?? []) checkTag(tag, '', limits.registryTagValue)
     return this.#durably(async (tx) => {
@@ -60,7 +64,7 @@ export class RegistryService {
     )
   }
 
-  renameModel(name: string, newName: string): Promise<RegisteredModel> {
+  async renameModel(name: string, newName: string): Promise<RegisteredModel> {
     checkModelName(newName, 'new_name')
     return this.#durably(async (tx) => {
       const row = await modelRows.byName(tx, name)
@@ -173,7 +177,7 @@ export class RegistryService {
   }
 
   /** MLflow's stages. `archiveOthers` moves whatever else is in the stage to Archived. */
-  moveToStage(model: string, version: number, stage: string, archiveOthers: boolean): Promise<ModelVersion> {
+  async moveToStage(model: string, version: number, stage: string, archiveOthers: boolean): Promise<ModelVersion> {
     const wanted = stageNamed(stage)
     if (archiveOthers && wanted !== 'Staging' && wanted !== 'Production')
       throw invalid(

@@ -2,8 +2,6 @@
 // Owns its decisions, the retrainings with their one execution per cause, and since when schedules count. It never judges drift
 // and never trains: monitoring says what moved, executions carry out.
 export { LabelledRowsFreezer } from './labelled-rows-freezer.ts'
-export type { FrozenRows, RecordedDecision, RetrainCause, Retraining } from './retraining.ts'
-export { getRetraining, requestRetraining } from './retraining-contract.ts'
 export { retrainingEndpoints } from './retraining-routes.ts'
-export { type RetrainingFailure, RetrainingService, type RetrainingView } from './retraining-service.ts'
+export { RetrainingService } from './retraining-service.ts'
 export { RetrainingStore } from './retraining-store.ts'

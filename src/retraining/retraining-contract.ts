@@ -7,7 +7,7 @@ const trigger = z
   .record(z.string(), z.unknown())
   .describe('what asked for it: drift, metric, schedule or person, with its facts')
 
-export const retrainingShape = z.object({
+const retrainingShape = z.object({
   id: z.string(),
   project: z.string(),
   environment: z.string(),

@@ -125,9 +125,8 @@ export class RetrainingService {
     const { retrain } = declared.deployment
     const now = this.#parts.clock.now()
     const crons = retrain.on.flatMap((trigger) => (trigger.kind === 'schedule' ? [trigger.cron] : []))
-    await this.#parts.store.forgetSchedules(declared, crons)
-    for (const cron of crons) await this.#parts.store.scheduleSince(declared, cron, now)
-    for (const cause of await this.#causesOf(declared)) {
+    const schedules = await this.#parts.store.schedulesSince(declared, crons, now)
+    for (const cause of await this.#causesOf(declared, schedules)) {
       const facts = await this.#factsOf(declared, cause)
       const decision = shouldRetrain(facts)
       if (decision.outcome === 'nothing') continue
@@ -201,7 +200,7 @@ export class RetrainingService {
     return execution
   }
 
-  async #causesOf(declared: Declared): Promise<RetrainCause[]> {
+  async #causesOf(declared: Declared, schedules: ReadonlyMap<string, EpochMs>): Promise<RetrainCause[]> {
     const { project, environment, deployment } = declared
     const alerts = await this.#parts.alerts.alerts({ project, environment, open: true, limit: 100 })
     const causes: RetrainCause[] = []
@@ -213,7 +212,7 @@ export class RetrainingService {
       }
       if (trigger.kind === 'schedule') {
         const now = this.#parts.clock.now()
-        const since = await this.#parts.store.knownScheduleSince(declared, trigger.cron)
+        const since = schedules.get(trigger.cron)
         const due = since === undefined ? undefined : latestDue(trigger.cron, since, now)
         if (due !== undefined) causes.push({ kind: 'schedule', text: trigger.text, due })
       }
@@ -282,9 +281,8 @@ export class RetrainingService {
     const history = await store.history(declared, now - Math.max(atMost.perMs, cooldownMs))
     const last = Math.max(...history.map(({ at }) => at))
     const spent = history.filter(({ at }) => at > now - atMost.perMs).length
-    const decided = await Promise.all(
-      (await this.#causesOf(declared)).map(async (cause) => shouldRetrain(await this.#factsOf(declared, cause))),
-    )
+    const causes = await this.#causesOf(declared, await store.knownSchedules(declared))
+    const decided = await Promise.all(causes.map(async (cause) => shouldRetrain(await this.#factsOf(declared, cause))))
     return {
       environment: declared.environment,
       on: on.map((trigger) =>

@@ -56,7 +56,7 @@ export class RetrainingStore {
     await tx
       .insertInto('retraining_decisions')
       .values({
-        ...{ id: newId(facts.now), project, environment, at: facts.now, cause, trigger: JSON.stringify(trigger) },
+        ...{ project, environment, at: facts.now, cause, trigger: JSON.stringify(trigger) },
         ...{ inputs, inputs_digest: digestOf(inputs), rule_version: retrainRuleVersion, outcome, reasons },
       })
       .execute()
@@ -173,37 +173,38 @@ export class RetrainingStore {
     return rows.map(toDecision)
   }
 
-  /** From when on a schedule counts: it is remembered when it is first seen. */
-  async scheduleSince(place: Place, cron: string, now: EpochMs): Promise<EpochMs> {
-    const known = await this.knownScheduleSince(place, cron)
-    if (known !== undefined) return known
-    await this.#db
-      .insertInto('retraining_schedules')
-      .values({ project: place.project, environment: place.environment, cron, since: now })
-      .onConflict((c) => c.doNothing())
-      .execute()
-    return now
+  /** From when on each declared schedule counts: from when it was first seen, or seen again after it had left the file. */
+  async schedulesSince(place: Place, declared: readonly string[], now: EpochMs): Promise<Map<string, EpochMs>> {
+    const known = await this.knownSchedules(place)
+    const gone = [...known.keys()].filter((cron) => !declared.includes(cron))
+    const fresh = [...new Set(declared)].filter((cron) => !known.has(cron))
+    if (gone.length === 0 && fresh.length === 0) return known
+    await this.transact(async (tx) => {
+      for (const cron of gone)
+        await tx
+          .deleteFrom('retraining_schedules')
+          .where('project', '=', place.project)
+          .where('environment', '=', place.environment)
+          .where('cron', '=', cron)
+          .execute()
+      for (const cron of fresh)
+        await tx
+          .insertInto('retraining_schedules')
+          .values({ project: place.project, environment: place.environment, cron, since: now })
+          .onConflict((c) => c.doNothing())
+          .execute()
+    })
+    return this.knownSchedules(place)
   }
 
-  async knownScheduleSince(place: Place, cron: string): Promise<EpochMs | undefined> {
-    const row = await this.#db
+  async knownSchedules(place: Place): Promise<Map<string, EpochMs>> {
+    const rows = await this.#db
       .selectFrom('retraining_schedules')
-      .select('since')
+      .select(['cron', 'since'])
       .where('project', '=', place.project)
       .where('environment', '=', place.environment)
-      .where('cron', '=', cron)
-      .executeTakeFirst()
-    return row?.since
-  }
-
-  /** A schedule that left the file and comes back later starts anew. */
-  async forgetSchedules(place: Place, declared: readonly string[]): Promise<void> {
-    let query = this.#db
-      .deleteFrom('retraining_schedules')
-      .where('project', '=', place.project)
-      .where('environment', '=', place.environment)
-    if (declared.length > 0) query = query.where('cron', 'not in', declared)
-    await query.execute()
+      .execute()
+    return new Map(rows.map(({ cron, since }) => [cron, since]))
   }
 
   #of(place: Place) {
@@ -234,7 +235,7 @@ const toRetraining = (row: Selectable<RetrainingTables['retrainings']>): Retrain
 })
 
 const toDecision = (row: Selectable<RetrainingTables['retraining_decisions']>): RecordedDecision => ({
-  id: row.id,
+  id: String(row.id),
   project: row.project,
   environment: row.environment,
   at: row.at,

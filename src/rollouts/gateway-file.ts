@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson } from '../kernel/digest.ts'
 import type { EpochMs } from '../kernel/time.ts'
-import type { EndpointDesired, GatewayDesired } from '../serving/gateway-state.ts'
+import type { EndpointDesired, GatewayDesired } from '../serving/index.ts'
 import type { GatewayRevision, RolloutsStore } from './rollouts-store.ts'
 
 /**

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Digest } from '../kernel/digest.ts'
 import { projectText } from '../promotions/testing/promotion-bench.ts'
 import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
 
@@ -20,28 +19,8 @@ describe('a server that is killed while it looks', () => {
     await bench.close()
   })
 
-  const served = async () => {
-    await bench.judgeModel('e1')
-    await bench.look()
-  }
-  const declared = async (): Promise<Digest> => (await bench.declared())!.digest!
-  const _secondUnderWay = async (): Promise<Digest> => {
-    await served()
-    await bench.judgeModel('e2')
-    await bench.look()
-    return declared()
-  }
-  const state = async () => {
-    const view = await bench.deployment()
-    return { state: view.state, serving: view.serving?.version, rollout: view.rollout?.state }
-  }
-  const _events = async (type: string) =>
-    (await bench.db.selectFrom('events').selectAll().where('type', '=', type).orderBy('id').execute()).map(
-      (row) => JSON.parse(row.payload) as { state: string; reason?: string },
-    )
-
   it('comes to the same end, each thing once, wherever the server is killed', async () => {
-    await served()
+    await bench.served()
     const first = await bench.text()
     let kills = 0
     for (let call = 1; call < 20; call += 2) {
@@ -51,12 +30,12 @@ describe('a server that is killed while it looks', () => {
       await bench.look()
       const version = (await bench.declared())!.version!
       expect(await bench.weights()).toEqual({ 1: 0.95, [version]: 0.05 })
-      bench.traffic(await declared(), { requests: 20, failed: 20 })
+      bench.traffic(await bench.declaredDigest(), { requests: 20, failed: 20 })
       bench.turn(1000)
       kills += await bench.killedAt(call, 'first')
       await bench.look()
       expect(await bench.weights()).toEqual({ 1: 1 })
-      expect((await state()).state).toBe('stalled')
+      expect((await bench.state()).state).toBe('stalled')
       const reverts = (await bench.all()).filter(({ kind, state: one }) => kind === 'revert' && one === 'proposed')
       expect(reverts).toHaveLength(1)
       const [rollout] = (await bench.deployment()).rollouts
@@ -64,7 +43,7 @@ describe('a server that is killed while it looks', () => {
       await bench.push(first, 'mia')
       await bench.deliver()
       await bench.look()
-      expect((await state()).state).toBe('serving')
+      expect((await bench.state()).state).toBe('serving')
     }
     expect(kills).toBeGreaterThan(15)
     expect((await bench.deployment()).rollouts).toHaveLength(11)

@@ -14,6 +14,8 @@ export class ModelFolders {
   readonly #root: string
   readonly #trees: ModelTrees
   readonly #verified = new Set<Digest>()
+  /** Two versions may have one tree. */
+  readonly #underWay = new Map<Digest, Promise<string>>()
 
   constructor(root: string, trees: ModelTrees) {
     this.#root = root
@@ -25,11 +27,17 @@ export class ModelFolders {
   }
 
   /** Makes the folder unless it stands whole. The first time in a process its bytes are read and compared. */
-  async ensure(digest: Digest): Promise<string> {
+  ensure(digest: Digest): Promise<string> {
+    const underWay = this.#underWay.get(digest) ?? this.#ensure(digest).finally(() => this.#underWay.delete(digest))
+    this.#underWay.set(digest, underWay)
+    return underWay
+  }
+
+  async #ensure(digest: Digest): Promise<string> {
     const path = this.path(digest)
     const tree = await this.#trees.tree(digest)
-    const standing = await this.#firstProblem(path, tree, !this.#verified.has(digest))
-    if (standing) await this.#make(path, digest, tree)
+    const problem = await this.#firstProblem(path, tree, !this.#verified.has(digest))
+    if (problem) await this.#make(path, digest, tree)
     this.#verified.add(digest)
     return path
   }

@@ -3,7 +3,7 @@ import { AppError } from '../kernel/errors.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { ProjectsService } from '../projects/index.ts'
 import type { ModelVersionManifest } from '../promotions/index.ts'
-import type { ServedVersion } from '../serving/gateway-state.ts'
+import type { ServedVersion } from '../serving/index.ts'
 import type { RolloutFacts } from './decide/next-step.ts'
 import type { ModelFolders } from './model-folders.ts'
 import { versionInputs } from './version-inputs.ts'
@@ -20,13 +20,15 @@ export type PreparationParts = {
 }
 
 const retryAfterMs = 15_000
+/** A newcomer has been rolled back by then; for what serves, someone may have mended it meanwhile. */
+const lastingRetryAfterMs = 600_000
 
 /** Brings versions to this machine in the background, each once at a time; remembers what failed for good and what may be tried again. */
 export class Preparation {
   readonly #parts: PreparationParts
   readonly #ready = new Map<Digest, ServedVersion>()
   readonly #underWay = new Map<Digest, Promise<void>>()
-  readonly #failed = new Map<Digest, { reason: string; retryAt: EpochMs | undefined }>()
+  readonly #failed = new Map<Digest, { reason: string; lasting: boolean; retryAt: EpochMs }>()
 
   constructor(parts: PreparationParts) {
     this.#parts = parts
@@ -37,8 +39,8 @@ export class Preparation {
     const served = this.#ready.get(digest)
     if (served) return { state: 'ready', served }
     const failed = this.#failed.get(digest)
-    if (failed && (failed.retryAt === undefined || now < failed.retryAt))
-      return failed.retryAt === undefined ? { state: 'failed', reason: failed.reason } : { state: 'going on' }
+    if (failed && now < failed.retryAt)
+      return failed.lasting ? { state: 'failed', reason: failed.reason } : { state: 'going on' }
     if (!this.#underWay.has(digest)) this.#underWay.set(digest, this.#prepare(digest, version, now))
     return { state: 'going on' }
   }
@@ -74,7 +76,12 @@ export class Preparation {
       this.#ready.set(digest, { model: manifest.model, version, digest, modelPath, pythonPath, inputs })
       this.#failed.delete(digest)
     } catch (error) {
-      this.#failed.set(digest, { reason: textOf(error), retryAt: isLasting(error) ? undefined : now + retryAfterMs })
+      const lasting = isLasting(error)
+      this.#failed.set(digest, {
+        reason: textOf(error),
+        lasting,
+        retryAt: now + (lasting ? lastingRetryAfterMs : retryAfterMs),
+      })
     } finally {
       this.#underWay.delete(digest)
     }

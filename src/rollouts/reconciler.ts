@@ -5,7 +5,7 @@ import { type CommitId, newId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Deployment, ProjectsService, Rollout as RolloutPlan } from '../projects/index.ts'
 import type { Clearance, PromotionsService } from '../promotions/index.ts'
-import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/gateway-state.ts'
+import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/index.ts'
 import { mismatches } from './decide/compare-observed.ts'
 import { endpointOf, weightsOf } from './decide/gateway-content.ts'
 import { nextStep, type RolloutDecision, type RolloutFacts, rolloutRuleVersion } from './decide/next-step.ts'
@@ -66,7 +66,9 @@ export class Reconciler {
     const current = await this.#parts.file.current()
     const looks = await this.#places()
     for (const look of looks) await this.#guarded(look, () => this.#reconcile(look, { observed, current, now }))
-    await this.#writeFile(looks, current, now)
+    await this.#writeFile(looks, current, now).catch((error: unknown) =>
+      this.#parts.log.error({ err: error }, "the gateway's file could not be written; the next look tries again"),
+    )
     // Only now, with the newcomer out of traffic: bars and proposed reverts may wait for Git, users may not.
     for (const look of looks) await this.#guarded(look, () => this.#finishRollback(look.place, now))
     for (const look of looks) await this.#guarded(look, () => this.#record(look, { observed, current, now }))
@@ -310,7 +312,13 @@ export class Reconciler {
     const { store, preparation } = this.#parts
     const serving = (await store.deployment(place))?.serving
     const active = await store.active(place)
-    const endpoint = current && endpointIn(current.endpoints, place)
+    // What this look took out of traffic may look however it likes.
+    const wanted = new Set(weightsOf(serving, active).map(({ digest }) => digest))
+    const written = current && endpointIn(current.endpoints, place)
+    const endpoint = written && {
+      ...written,
+      versions: written.versions.filter(({ target }) => wanted.has(target.digest)),
+    }
     const different = mismatches(
       place,
       {
@@ -327,7 +335,8 @@ export class Reconciler {
       now,
     )
     const latest = active ?? (await store.latest(place))
-    await store.observe(place, stateOf({ declared, serving, latest, different }), now)
+    const trouble = active && preparation.trouble(active.newcomer.digest)
+    await store.observe(place, stateOf({ declared, serving, latest, different, trouble }), now)
   }
 }
 
@@ -355,8 +364,10 @@ function stateOf(facts: {
   serving: VersionName | undefined
   latest: Rollout | undefined
   different: string[]
+  /** Why the newcomer's preparation has to be tried again. */
+  trouble: string | undefined
 }): { state: DeploymentState; reason?: string } {
-  const { declared, serving, latest, different } = facts
+  const { declared, serving, latest, different, trouble } = facts
   if (different.length > 0) return { state: 'mismatch', reason: different.join('; ') }
   if (
     latest?.state === 'stalled' &&
@@ -367,6 +378,7 @@ function stateOf(facts: {
     return { state: 'stalled', ...(latest.reason ? { reason: latest.reason } : {}) }
   if (latest?.state === 'waiting')
     return { state: 'waiting for a person', ...(latest.reason ? { reason: latest.reason } : {}) }
-  if (latest && ['preparing', 'step', 'rolling back'].includes(latest.state)) return { state: 'progressing' }
+  if (latest && ['preparing', 'step', 'rolling back'].includes(latest.state))
+    return { state: 'progressing', ...(trouble ? { reason: trouble } : {}) }
   return { state: serving ? 'serving' : 'nothing declared' }
 }

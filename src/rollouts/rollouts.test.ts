@@ -1,7 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Digest } from '../kernel/digest.ts'
 import { owner, projectText } from '../promotions/testing/promotion-bench.ts'
 import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
 
@@ -22,36 +21,16 @@ describe('an environment on its way to what Git declares', () => {
     await bench.close()
   })
 
-  const served = async () => {
-    await bench.judgeModel('e1')
-    await bench.look()
-  }
-  const declared = async (): Promise<Digest> => (await bench.declared())!.digest!
-  const secondUnderWay = async (): Promise<Digest> => {
-    await served()
-    await bench.judgeModel('e2')
-    await bench.look()
-    return declared()
-  }
-  const state = async () => {
-    const view = await bench.deployment()
-    return { state: view.state, serving: view.serving?.version, rollout: view.rollout?.state }
-  }
-  const _events = async (type: string) =>
-    (await bench.db.selectFrom('events').selectAll().where('type', '=', type).orderBy('id').execute()).map(
-      (row) => JSON.parse(row.payload) as { state: string; reason?: string },
-    )
-
   it('serves nothing, and writes that, while nothing is declared', async () => {
     await bench.look()
     expect(await bench.desired()).toEqual({ revision: 1, endpoints: [] })
-    expect(await state()).toEqual({ state: 'nothing declared', serving: undefined, rollout: undefined })
+    expect(await bench.state()).toEqual({ state: 'nothing declared', serving: undefined, rollout: undefined })
   })
 
   it('gives the first version all traffic at once, and says so', async () => {
-    await served()
+    await bench.served()
     expect(await bench.weights()).toEqual({ 1: 1 })
-    expect(await state()).toEqual({ state: 'serving', serving: 1, rollout: undefined })
+    expect(await bench.state()).toEqual({ state: 'serving', serving: 1, rollout: undefined })
     const [rollout] = (await bench.deployment()).rollouts
     expect(rollout).toMatchObject({ state: 'done', straight: 'nothing serves yet, so it takes all traffic at once' })
   })
@@ -69,7 +48,7 @@ describe('an environment on its way to what Git declares', () => {
 
   it('makes a half made or altered model folder anew before it is named', async () => {
     await bench.judgeModel('e1')
-    const { modelTree } = await bench.promotions.manifestOf(await declared())
+    const { modelTree } = await bench.promotions.manifestOf(await bench.declaredDigest())
     await bench.look()
     const path = (await bench.desired()).endpoints[0]!.versions[0]!.target.modelPath
     expect(path.endsWith(modelTree.slice('sha256:'.length))).toBe(true)
@@ -81,14 +60,14 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('takes a second version through the canary, one decided step after the other', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     expect(await bench.weights()).toEqual({ 1: 0.95, 2: 0.05 })
     expect((await bench.desired()).endpoints[0]!.guard).toEqual({
       newcomer: second,
       minRequests: 20,
       maxErrorRate: 0.1,
     })
-    expect(await state()).toEqual({ state: 'progressing', serving: 1, rollout: 'step' })
+    expect(await bench.state()).toEqual({ state: 'progressing', serving: 1, rollout: 'step' })
     bench.traffic(second, { requests: 30, failed: 1 })
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 0.95, 2: 0.05 })
@@ -100,14 +79,14 @@ describe('an environment on its way to what Git declares', () => {
     bench.turn(tenMinutes)
     await bench.look()
     expect(await bench.weights()).toEqual({ 2: 1 })
-    expect(await state()).toEqual({ state: 'serving', serving: 2, rollout: undefined })
+    expect(await bench.state()).toEqual({ state: 'serving', serving: 2, rollout: undefined })
     const [rollout] = (await bench.deployment()).rollouts
     expect(rollout!.decisions.map(({ outcome }) => outcome)).toEqual(['begin', 'advance', 'finish'])
     expect(rollout!.decisions[1]!.reasons[0]).toContain('30 requests, 1 failed')
   })
 
   it('counts only what was seen in the step that it decides', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 30 })
     bench.turn(tenMinutes)
     await bench.look()
@@ -117,13 +96,13 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('waits for traffic, then asks a person, and goes on when one says so', async () => {
-    await secondUnderWay()
+    await bench.secondUnderWay()
     bench.turn(2 * tenMinutes)
     await bench.look()
-    expect((await state()).rollout).toBe('step')
+    expect((await bench.state()).rollout).toBe('step')
     bench.turn(tenMinutes)
     await bench.look()
-    expect(await state()).toEqual({ state: 'waiting for a person', serving: 1, rollout: 'waiting' })
+    expect(await bench.state()).toEqual({ state: 'waiting for a person', serving: 1, rollout: 'waiting' })
     const { rollout } = await bench.deployment()
     await bench.service.continue(rollout!.id, owner)
     await bench.look()
@@ -133,7 +112,7 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('rolls back when the error share breaks its bound: stalled with the numbers, the old one serves, the revert is proposed', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 20, failed: 3 })
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 1 })
@@ -146,7 +125,7 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('does not wait for enough requests where the bound is broken whatever follows', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 2, failed: 2 })
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 0.95, 2: 0.05 })
@@ -156,20 +135,20 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('does not try an aborted revision again by itself, not even after an unrelated push or a restart', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 20, failed: 20 })
     await bench.look()
     await bench.push('print(2)', 'mia', 'other.py')
     bench.restart()
     bench.turn(10 * tenMinutes)
     await bench.look()
-    expect(await declared()).toBe(second)
-    expect(await state()).toEqual({ state: 'stalled', serving: 1, rollout: undefined })
+    expect(await bench.declaredDigest()).toBe(second)
+    expect(await bench.state()).toEqual({ state: 'stalled', serving: 1, rollout: undefined })
     expect((await bench.deployment()).rollouts).toHaveLength(2)
   })
 
   it('tries it again, from the first step, when a person approves the barred version', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 20, failed: 20 })
     await bench.look()
     const barred = (await bench.all()).find(({ state: one }) => one === 'barred')!
@@ -183,62 +162,18 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('is serving again, no longer stalled, when a person merges the proposed revert', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     bench.traffic(second, { requests: 20, failed: 20 })
     await bench.look()
     await bench.push(await bench.text('modelwright/revert-production-2'), 'mia')
     await bench.deliver()
     await bench.look()
-    expect(await state()).toEqual({ state: 'serving', serving: 1, rollout: undefined })
+    expect(await bench.state()).toEqual({ state: 'serving', serving: 1, rollout: undefined })
     expect(await bench.weights()).toEqual({ 1: 1 })
-  })
-
-  it('aborts back at once when Git declares the old version again during a canary', async () => {
-    await served()
-    const before = await bench.text()
-    await bench.judgeModel('e2')
-    await bench.look()
-    await bench.push(before, 'mia')
-    await bench.deliver()
-    await bench.look()
-    expect(await bench.weights()).toEqual({ 1: 1 })
-    expect((await bench.deployment()).rollouts[0]).toMatchObject({ state: 'rolled back' })
-    expect((await bench.all()).map(({ state: one }) => one)).toEqual(['committed', 'barred'])
-  })
-
-  it('brings a version that served before straight back, and bars the reverted one', async () => {
-    await served()
-    const before = await bench.text()
-    await bench.judgeModel('e2')
-    await bench.look()
-    const second = await declared()
-    for (let step = 0; step < 2; step++) {
-      bench.traffic(second, { requests: 30 })
-      bench.turn(tenMinutes)
-      await bench.look()
-      bench.turn(1)
-    }
-    expect(await bench.weights()).toEqual({ 2: 1 })
-    await bench.push(before, 'mia')
-    await bench.deliver()
-    await bench.look()
-    expect(await bench.weights()).toEqual({ 1: 1 })
-    expect((await bench.deployment()).rollouts[0]!.straight).toContain('served here before')
-    await bench.judgeModel('e3', { content: 'e2' })
-    await bench.look()
-    expect(await bench.weights()).toEqual({ 1: 1 })
-  })
-
-  it('starts again towards the newest when Git declares a third version during a canary', async () => {
-    await secondUnderWay()
-    await bench.judgeModel('e3')
-    await bench.look()
-    expect(await bench.weights()).toEqual({ 1: 0.95, 3: 0.05 })
-    expect((await bench.deployment()).rollouts.map((one) => one.state)).toEqual(['step', 'superseded', 'done'])
   })
 
   it('rolls back likewise when the gateway tripped its guard', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     const at = bench.clock.now()
     bench.gateway.tripped = {
       newcomer: second,
@@ -254,64 +189,40 @@ describe('an environment on its way to what Git declares', () => {
   })
 
   it('rolls back where the newcomer cannot be loaded', async () => {
-    await served()
+    await bench.served()
     await bench.judgeModel('e2')
-    bench.gateway.states.set(await declared(), { state: 'failed', reason: 'no module named sklearn' })
+    bench.gateway.states.set(await bench.declaredDigest(), { state: 'failed', reason: 'no module named sklearn' })
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 1 })
     expect((await bench.deployment()).reason).toContain('no module named sklearn')
   })
 
+  it('stalls with the reason where the very first version cannot be loaded, and names it to the gateway no more', async () => {
+    await bench.judgeModel('e1')
+    bench.gateway.states.set(await bench.declaredDigest(), { state: 'failed', reason: 'killed: out of memory' })
+    await bench.look()
+    expect((await bench.desired()).endpoints).toEqual([])
+    const view = await bench.deployment()
+    expect(view).toMatchObject({ state: 'stalled', reason: 'it cannot be loaded: killed: out of memory' })
+    expect((await bench.all()).map(({ kind, state: one }) => `${kind} ${one}`)).toEqual(['promotion barred'])
+  })
+
   it('gives a newcomer no traffic while it is being loaded', async () => {
-    await served()
+    await bench.served()
     await bench.judgeModel('e2')
-    bench.gateway.states.set(await declared(), { state: 'loading' })
+    bench.gateway.states.set(await bench.declaredDigest(), { state: 'loading' })
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 1, 2: 0 })
-    expect((await state()).state).toBe('progressing')
+    expect((await bench.state()).state).toBe('progressing')
   })
 
   it('lets a person abort', async () => {
-    await secondUnderWay()
+    await bench.secondUnderWay()
     const { rollout } = await bench.deployment()
     await bench.service.abort(rollout!.id, owner)
     await bench.look()
     expect(await bench.weights()).toEqual({ 1: 1 })
     expect((await bench.deployment()).reason).toBe('aborted by olga')
     await expect(bench.service.continue(rollout!.id, owner)).rejects.toMatchObject({ code: 'Conflict' })
-  })
-
-  it.each([['a digest that nobody knows', `sha256:${'7'.repeat(64)}`, 'no judged version']])(
-    'stalls at %s, and the old one keeps serving',
-    async (_, digest, reason) => {
-      await served()
-      await bench.push(
-        projectText('{ production: automatic }', `${canary}    version: 9\n    digest: ${digest}\n`),
-        'mia',
-      )
-      await bench.deliver()
-      await bench.look()
-      await bench.look()
-      expect(await bench.weights()).toEqual({ 1: 1 })
-      const view = await bench.deployment()
-      expect(view.state).toBe('stalled')
-      expect(view.reason).toContain(reason)
-      expect(view.rollouts).toHaveLength(2)
-    },
-  )
-
-  it('stalls at a version that was not approved, and rolls out as soon as it is', async () => {
-    await served()
-    await bench.judgeModel('e2', { outcome: 'inconclusive' })
-    const waiting = (await bench.all())[1]!
-    const text = (await bench.text()).replace(await declared(), waiting.digest).replace('version: 1', 'version: 2')
-    await bench.push(text, 'local, unauthenticated')
-    await bench.deliver()
-    await bench.look()
-    expect(await state()).toEqual({ state: 'stalled', serving: 1, rollout: undefined })
-    bench.turn(1000)
-    await bench.promotions.approve(waiting.id, owner)
-    await bench.look()
-    expect(await bench.weights()).toEqual({ 1: 0.95, 2: 0.05 })
   })
 })

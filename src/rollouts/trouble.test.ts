@@ -1,7 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import { model, project, projectText } from '../promotions/testing/promotion-bench.ts'
 import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
@@ -23,42 +22,22 @@ describe('an environment in trouble', () => {
     await bench.close()
   })
 
-  const served = async () => {
-    await bench.judgeModel('e1')
-    await bench.look()
-  }
-  const declared = async (): Promise<Digest> => (await bench.declared())!.digest!
-  const secondUnderWay = async (): Promise<Digest> => {
-    await served()
-    await bench.judgeModel('e2')
-    await bench.look()
-    return declared()
-  }
-  const state = async () => {
-    const view = await bench.deployment()
-    return { state: view.state, serving: view.serving?.version, rollout: view.rollout?.state }
-  }
-  const events = async (type: string) =>
-    (await bench.db.selectFrom('events').selectAll().where('type', '=', type).orderBy('id').execute()).map(
-      (row) => JSON.parse(row.payload) as { state: string; reason?: string },
-    )
-
   it('shows a killed worker as a mismatch since its time, and no more when the gateway has mended it', async () => {
-    await served()
+    await bench.served()
     bench.turn(1000)
-    bench.gateway.states.set(await declared(), { state: 'restarting', reason: 'killed by SIGKILL' })
+    bench.gateway.states.set(await bench.declaredDigest(), { state: 'restarting', reason: 'killed by SIGKILL' })
     await bench.look()
     const view = await bench.deployment()
     expect(view).toMatchObject({ state: 'mismatch', since: bench.clock.now() })
     expect(view.reason).toContain('killed by SIGKILL')
     bench.gateway.states.clear()
     await bench.look()
-    expect((await state()).state).toBe('serving')
-    expect((await events('deployment.observed')).map((event) => event.state).slice(-2)).toEqual(['mismatch', 'serving'])
+    expect((await bench.state()).state).toBe('serving')
+    expect((await bench.told('deployment.observed')).slice(-2)).toEqual(['mismatch', 'serving'])
   })
 
   it('shows a gateway that does not answer, and leaves its file as it is', async () => {
-    await served()
+    await bench.served()
     const before = await bench.desired()
     bench.gateway.isDown = true
     await bench.look()
@@ -67,7 +46,7 @@ describe('an environment in trouble', () => {
   })
 
   it('writes a lost or altered desired.json again, with the same revision', async () => {
-    await served()
+    await bench.served()
     const before = await bench.desired()
     await writeFile(join(bench.dataDir, 'gateway', 'desired.json'), '{"revision": 99, "endpoints": []}')
     await bench.look()
@@ -75,7 +54,7 @@ describe('an environment in trouble', () => {
   })
 
   it('brings models that someone removed back', async () => {
-    await served()
+    await bench.served()
     const { modelPath } = (await bench.desired()).endpoints[0]!.versions[0]!.target
     await bench.removeModels()
     await bench.look()
@@ -84,7 +63,7 @@ describe('an environment in trouble', () => {
   })
 
   it('goes on where it was after a restart in the middle of a canary, and writes nothing new', async () => {
-    const second = await secondUnderWay()
+    const second = await bench.secondUnderWay()
     const before = await bench.desired()
     bench.restart()
     await bench.tick()
@@ -96,15 +75,15 @@ describe('an environment in trouble', () => {
   })
 
   it('tries again later where the environment could not be built for a passing reason, and aborts for a lasting one', async () => {
-    await served()
+    await bench.served()
     bench.failPython(new Error('connection reset'))
     await bench.judgeModel('e2')
     await bench.look()
-    expect((await state()).rollout).toBe('preparing')
+    expect((await bench.state()).rollout).toBe('preparing')
     bench.failPython(undefined)
     bench.turn(60_000)
     await bench.look()
-    expect((await state()).rollout).toBe('step')
+    expect((await bench.state()).rollout).toBe('step')
     bench.failPython(new AppError('EnvironmentFailed', 'no version of numpy fits', 'Mend requirements.txt.'))
     await bench.judgeModel('e3')
     await bench.look()
@@ -115,12 +94,12 @@ describe('an environment in trouble', () => {
   })
 
   it('keeps serving when the deployment is still there, and stops when Git takes it out', async () => {
-    await served()
+    await bench.served()
     await bench.push(`project: ${project}\n`, 'mia')
     await bench.deliver()
     await bench.look()
     expect((await bench.desired()).endpoints).toEqual([])
-    expect(await state()).toEqual({ state: 'nothing declared', serving: undefined, rollout: undefined })
+    expect(await bench.state()).toEqual({ state: 'nothing declared', serving: undefined, rollout: undefined })
   })
 
   it('does the same when two looks are asked for at once', async () => {

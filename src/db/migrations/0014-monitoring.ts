@@ -4,7 +4,8 @@ export const monitoring: Migration = {
   async up(db: Kysely<unknown>) {
     await db.schema
       .createTable('drift_reports')
-      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('seq', 'integer', (c) => c.primaryKey().autoIncrement())
+      .addColumn('id', 'text', (c) => c.notNull().unique())
       .addColumn('project', 'text', (c) => c.notNull())
       .addColumn('environment', 'text', (c) => c.notNull())
       .addColumn('model', 'text', (c) => c.notNull())
@@ -31,7 +32,7 @@ export const monitoring: Migration = {
     await db.schema
       .createIndex('drift_reports_by_environment')
       .on('drift_reports')
-      .columns(['project', 'environment', 'id'])
+      .columns(['project', 'environment', 'seq'])
       .execute()
     await db.schema
       .createTable('alerts')

@@ -4,7 +4,7 @@ export const retraining: Migration = {
   async up(db: Kysely<unknown>) {
     await db.schema
       .createTable('retraining_decisions')
-      .addColumn('id', 'text', (c) => c.primaryKey())
+      .addColumn('id', 'integer', (c) => c.primaryKey().autoIncrement())
       .addColumn('project', 'text', (c) => c.notNull())
       .addColumn('environment', 'text', (c) => c.notNull())
       .addColumn('at', 'bigint', (c) => c.notNull())

@@ -1,6 +1,10 @@
+import type { Generated } from 'kysely'
+
 export interface MonitoringTables {
   /** One look at a window of predictions: facts, rule, outcome. */
   drift_reports: {
+    /** In the order written, whatever the clock does. */
+    seq: Generated<number>
     id: string
     project: string
     environment: string

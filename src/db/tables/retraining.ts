@@ -1,7 +1,10 @@
+import type { Generated } from 'kysely'
+
 export interface RetrainingTables {
   /** Why something was or was not started; an unchanged one is not written again. */
   retraining_decisions: {
-    id: string
+    /** In the order written, whatever the clock does. */
+    id: Generated<number>
     project: string
     environment: string
     at: number

@@ -10,10 +10,10 @@ export const monitorRuleVersion = 'monitor/1'
  * Where `window:` says nothing: the last 500 request rows of the version that serves, none older than 7 days. A window that a
  * span names holds at most the newest 10,000 rows of it. Rows of other versions never count: each version has its own reference.
  */
-export const windowDefaults = { predictions: 500, ms: 7 * 86_400_000, mostRows: 10_000 } as const
+const windowDefaults = { predictions: 500, ms: 7 * 86_400_000, mostRows: 10_000 } as const
 
 /** Fewer rows are not judged, unless the file's window is smaller: then a full one is. */
-export const leastRows = 50
+const leastRows = 50
 
 export type WindowBounds = { fromMs: EpochMs; toMs: EpochMs; limit: number; minRows: number }
 

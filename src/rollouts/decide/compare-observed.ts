@@ -1,6 +1,6 @@
 import type { Digest } from '../../kernel/digest.ts'
 import { type EpochMs, formatDuration } from '../../kernel/time.ts'
-import type { EndpointDesired, GatewayObserved } from '../../serving/gateway-state.ts'
+import type { EndpointDesired, GatewayObserved } from '../../serving/index.ts'
 
 /** How long the gateway may take to read a new file before that counts as a mismatch. */
 export const graceMs = 5000

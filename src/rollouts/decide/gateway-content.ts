@@ -2,7 +2,7 @@ import type { Bound } from '../../kernel/bound.ts'
 import { targetOf } from '../../kernel/bound.ts'
 import type { Digest } from '../../kernel/digest.ts'
 import type { Share } from '../../kernel/units.ts'
-import type { EndpointDesired, ServedVersion } from '../../serving/gateway-state.ts'
+import type { EndpointDesired, ServedVersion } from '../../serving/index.ts'
 import type { Rollout, VersionName, Weight } from '../rollout.ts'
 
 /** Who shall get which share now, by a deployment's account: what serves, and the rollout under way. Weights add up to 1, or there are none. */

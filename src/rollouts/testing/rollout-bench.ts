@@ -131,7 +131,7 @@ export async function rolloutBench() {
   })
 
   const place = { project, environment: 'production' }
-  return {
+  const parts = {
     ...bench,
     dataDir,
     place,
@@ -192,6 +192,38 @@ export async function rolloutBench() {
         ((await gateway.read()).endpoints[0]?.versions ?? []).map(({ target, weight }) => [target.version, weight]),
       ),
     removeModels: () => rm(join(dataDir, 'gateway', 'models'), { recursive: true }),
+  }
+  const declaredDigest = async (): Promise<Digest> => (await bench.declared())!.digest!
+  const served = async () => {
+    await parts.judgeModel('e1')
+    await parts.look()
+  }
+  return {
+    ...parts,
+    declaredDigest,
+    /** The first version serves. */
+    served,
+    /** It does, and a second one is in the first step of its canary. */
+    secondUnderWay: async (): Promise<Digest> => {
+      await served()
+      await parts.judgeModel('e2')
+      await parts.look()
+      return declaredDigest()
+    },
+    /** The states that events of a type told, oldest first. */
+    told: async (type: string) => {
+      const rows = await bench.db
+        .selectFrom('events')
+        .select('payload')
+        .where('type', '=', type)
+        .orderBy('id')
+        .execute()
+      return rows.map((row) => (JSON.parse(row.payload) as { state: string }).state)
+    },
+    state: async () => {
+      const view = await parts.deployment()
+      return { state: view.state, serving: view.serving?.version, rollout: view.rollout?.state }
+    },
   }
 }
 
