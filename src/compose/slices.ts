@@ -15,11 +15,12 @@ import { GateService, GateStore, gateEndpoints } from '../gates/index.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Endpoint } from '../kernel/route.ts'
 import { LabelsService, labelEndpoints } from '../labels/index.ts'
+import { lineageEndpoints } from '../lineage/index.ts'
 import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
 import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
 import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
 import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
-import { RegistryService } from '../registry/index.ts'
+import { RegistryService, registryEndpoints } from '../registry/index.ts'
 import { LabelledRowsFreezer, RetrainingService, RetrainingStore, retrainingEndpoints } from '../retraining/index.ts'
 import {
   GatewayFile,
@@ -32,7 +33,7 @@ import {
   rolloutEndpoints,
 } from '../rollouts/index.ts'
 import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/index.ts'
-import { TrackingService } from '../tracking/index.ts'
+import { TrackingService, trackingEndpoints } from '../tracking/index.ts'
 import type { Ports } from './adapters.ts'
 import { candidateReader } from './candidate.ts'
 import { championByDigest } from './champion.ts'
@@ -250,6 +251,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
 
   const endpoints: Endpoint[] = [
     ...projectEndpoints(projects),
+    ...trackingEndpoints(tracking),
+    ...registryEndpoints(registry),
     ...executionEndpoints({ executions, planner, projects, repositories, clock }),
     ...gateEndpoints(gates),
     ...promotionEndpoints(promotions),
@@ -258,6 +261,17 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     ...labelEndpoints(labels, projects),
     ...monitoringEndpoints({ store: monitoringStore, projects, deployments: watched }),
     ...retrainingEndpoints(retraining),
+    ...lineageEndpoints({
+      db,
+      clock,
+      endpoints: () => endpoints,
+      projects,
+      promotions,
+      artifacts,
+      planner,
+      tracking,
+      repositories,
+    }),
   ]
 
   return {

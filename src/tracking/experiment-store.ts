@@ -174,7 +174,7 @@ const experimentColumn: Record<string, string> = {
 }
 
 const experimentGrammar: Grammar<'tag'> = {
-  types: { attribute: 'attribute', attributes: 'attribute', attr: 'attribute', tag: 'tag', tags: 'tag' },
+  types: { attribute: 'attribute', attributes: 'attribute', tag: 'tag', tags: 'tag' },
   attributes: {
     name: { name: 'name', value: 'text' },
     experiment_id: { name: 'experiment_id', value: 'text' },
@@ -212,6 +212,7 @@ function tagSql(clause: ExperimentClause) {
 /** By creation, newest first, then by number, newest first, unless told otherwise. */
 function sortOf(orderBy: readonly string[]): SortColumn[] {
   const terms = orderBy.map((text) => parseOrderTerm(text, experimentGrammar))
+  for (const { type } of terms) if (type !== 'attribute') throw invalid(`Invalid order_by entity: ${type}`)
   const columns = terms.map((term) => ({
     expression: sql.ref(`e.${experimentColumn[term.key]}`),
     descending: term.descending,

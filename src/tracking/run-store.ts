@@ -5,7 +5,7 @@ import { AppError } from '../kernel/errors.ts'
 import type { LoggedModelId, RunId } from '../kernel/ids.ts'
 import { newHexId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
-import { checkParam, checkRunId, checkTag, invalid } from './decide/limits.ts'
+import { checkParam, checkRunId, checkTag, cutParam, cutTag, invalid } from './decide/limits.ts'
 import { readValue } from './decide/metric-value.ts'
 import { readableName } from './decide/run-name.ts'
 import { experimentNumber, experimentStore } from './experiment-store.ts'
@@ -90,9 +90,15 @@ export const runStore = {
   },
 
   /** Params never change: the same value again is fine, another is refused. */
-  async logParams(db: Db, row: RunRow, params: readonly KeyValue[]): Promise<void> {
-    if (params.length === 0) return
-    for (const param of params) checkParam(param)
+  async logParams(
+    db: Db,
+    row: RunRow,
+    given: readonly KeyValue[],
+    options: { inBatch?: boolean } = {},
+  ): Promise<void> {
+    if (given.length === 0) return
+    for (const param of given) checkParam(param)
+    const params = given.map(cutParam)
     const known = await db
       .selectFrom('run_params')
       .select(['key', 'value'])
@@ -109,7 +115,7 @@ export const runStore = {
       params.flatMap(({ key, value }) =>
         old.has(key) && old.get(key) !== value ? [{ key, old: old.get(key)!, value }] : [],
       ),
-      params.length === 1,
+      options.inBatch !== true,
     )
     const fresh = params.filter((param) => !old.has(param.key))
     if (fresh.length > 0)
@@ -185,7 +191,7 @@ async function setTags(db: Db, runKey: number, tags: readonly KeyValue[]): Promi
   for (const tag of tags) checkTag(tag)
   await db
     .insertInto('run_tags')
-    .values(tags.map(({ key, value }) => ({ run_key: runKey, key, value })))
+    .values(tags.map(cutTag).map(({ key, value }) => ({ run_key: runKey, key, value })))
     .onConflict((c) => c.columns(['run_key', 'key']).doUpdateSet((e) => ({ value: e.ref('excluded.value') })))
     .execute()
 }

@@ -136,7 +136,7 @@ export class TrackingService {
   async logBatch(tx: Tx, runId: string, batch: Batch & { metrics?: readonly NewMetric[] }): Promise<void> {
     checkBatch(batch)
     const row = await runStore.activeRow(tx, runId)
-    await runStore.logParams(tx, row, batch.params ?? [])
+    await runStore.logParams(tx, row, batch.params ?? [], { inBatch: true })
     await metricStore.log(tx, row.run_key, batch.metrics ?? [])
     await metricStore.logForModels(tx, runId, batch.metrics ?? [])
     await runStore.setTags(tx, row, batch.tags ?? [])

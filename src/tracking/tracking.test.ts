@@ -28,7 +28,7 @@ eachDatabase('tracking', (database) => {
     transact(db, (tx) => tracking.logMetrics(tx, runId, [{ key, value, step, timestamp }]))
 
   /** As the HTTP door calls: query and params through the contract's own schemas. */
-  async function call<R extends Route<never, never, never, never>>(
+  async function call<R extends Route<never, never, never, never> | Route>(
     route: R,
     given: { params?: unknown; query?: unknown },
   ): Promise<OutputOf<R>> {

@@ -52,6 +52,7 @@ export function mountMetrics(app: FastifyInstance, { tracking }: MlflowParts): v
         'INVALID_PARAMETER_VALUE',
         `Invalid value ${max_results} for parameter 'max_results' supplied. It must be a positive integer.`,
       )
+    if (!(await tracking.findRun(run_id))) return {}
     const { items, nextPageToken } = await tracking.metricHistory(run_id, metric_key, {
       ...(max_results === undefined ? {} : { limit: Math.min(max_results, maxHistoryRows) }),
       ...(page_token ? { pageToken: page_token } : {}),

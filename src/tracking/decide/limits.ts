@@ -49,14 +49,18 @@ export function checkMetric(metric: MetricPoint, path = ''): void {
 export function checkParam(param: KeyValue, path = ''): void {
   checkKey(join(path, 'key'), param.key)
   checkLength('Param key', limits.key, param.key)
-  checkLength('Param value', limits.paramValue, param.value)
 }
 
-export function checkTag(tag: KeyValue, path = '', valueLimit: number = limits.tagValue): void {
+/** A run's tag; of an experiment or in the registry with `valueLimit`, beyond which the value is refused. */
+export function checkTag(tag: KeyValue, path = '', valueLimit?: number): void {
   checkKey(join(path, 'key'), tag.key)
   checkLength(join(path, 'key'), limits.key, tag.key)
-  checkLength(join(path, 'value'), valueLimit, tag.value)
+  if (valueLimit !== undefined) checkLength(join(path, 'value'), valueLimit, tag.value)
 }
+
+/** Long values of params and of runs' tags are cut, as MLflow does by default: a training run must not die of a long value. */
+export const cutParam = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.paramValue) })
+export const cutTag = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.tagValue) })
 
 export type Batch = { metrics?: readonly MetricPoint[]; params?: readonly KeyValue[]; tags?: readonly KeyValue[] }
 

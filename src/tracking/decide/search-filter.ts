@@ -55,7 +55,9 @@ export function parseFilter<Type extends string>(
   const clauses: Clause<Type | 'attribute'>[] = []
   const reader = new TokenReader(tokens, text ?? '')
   while (!reader.atEnd()) {
-    if (clauses.length > 0 && !reader.takeWord('AND')) throw reader.unexpected()
+    // MLflow minds neither an AND too many nor one at an end.
+    if (reader.takeWord('AND')) continue
+    if (clauses.length > 0 && !reader.took('AND')) throw reader.unexpected()
     clauses.push(readClause(reader, grammar))
   }
   return clauses
@@ -67,7 +69,8 @@ export function parseOrderTerm<Type extends string>(text: string, grammar: Gramm
   const name = reader.take('name')
   if (!name) throw invalid(`Invalid order_by clause '${text}'. Could not be parsed.`)
   const descending = reader.takeWord('DESC')
-  if (!descending) reader.takeWord('ASC')
+  if (!descending && !reader.takeWord('ASC') && reader.peek()?.kind === 'name')
+    throw invalid(`Invalid ordering key in order_by clause '${text}'.`)
   if (!reader.atEnd()) throw invalid(`Invalid order_by clause '${text}'. Could not be parsed.`)
   return { ...identify(name, grammar), descending }
 }
@@ -138,6 +141,11 @@ class TokenReader {
     return true
   }
 
+  /** Whether the word is what was taken last. */
+  took(word: string): boolean {
+    return this.#tokens[this.#position - 1]?.text.toUpperCase() === word
+  }
+
   unexpected(): Error {
     const token = this.peek()
     if (token?.text === ';')
@@ -205,10 +213,17 @@ function checkComparator<Type extends string>(
   if (allowed.includes(comparator)) return
   if (comparator.startsWith('IS '))
     throw invalid(
-      `IS NULL / IS NOT NULL is only supported for ${grammar.nullable.map((t) => `${t}s`).join(' and ') || 'nothing here'}, not for '${type}' '${key}'`,
+      `IS NULL / IS NOT NULL is only supported for ${nullableNames(grammar)}, not for '${type}' '${key}'`,
+    )
+  if (type === 'attribute' && comparator.endsWith('IN'))
+    throw invalid(
+      `Only ${pythonList(grammar.lists)} attributes support comparison with a list of quoted string values.`,
     )
   throw invalid(`Invalid comparator '${comparator}' not one of '${pythonList(allowed)}'`)
 }
+
+const nullableNames = (grammar: Grammar): string =>
+  grammar.nullable.map((type) => (type === 'parameter' ? 'params' : `${type}s`)).join(' and ') || 'nothing here'
 
 const numberComparators: readonly Comparator[] = ['=', '!=', '<', '<=', '>', '>=']
 const textComparators: readonly Comparator[] = ['=', '!=', 'LIKE', 'ILIKE']
@@ -237,7 +252,7 @@ function readValueOf(reader: TokenReader, left: Left): Clause['value'] {
     const found = reader.peek()?.text ?? ''
     throw invalid(
       left.type === 'attribute'
-        ? `Expected numeric value type for numeric attribute: ${left.key}. Found ${found}`
+        ? `Expected numeric value type for numeric attribute: ${left.name.replace(/^.*\./, '')}. Found ${found}`
         : `Expected numeric value type for ${left.type}. Found ${found}`,
     )
   }

@@ -1,0 +1,37 @@
+import type { DatasetVersion } from '../../artifacts/index.ts'
+
+export type Content = {
+  digest: string
+  rows?: number
+  origin: 'git' | 'labelled predictions' | 'joined' | 'unknown'
+  text: string
+  firstSeenAt?: number
+}
+
+/** A content of a dataset with where it came from in words. `version` undefined: nothing is recorded of that digest. */
+export function contentFrom(digest: string, version: DatasetVersion | undefined): Content {
+  if (!version) return { digest, origin: 'unknown', text: 'nothing is recorded of it' }
+  const { rows, createdAt, origin } = version
+  const count = rows === undefined ? {} : { rows }
+  return { digest, ...count, origin: origin.kind, text: originText(origin), firstSeenAt: createdAt }
+}
+
+function originText(origin: DatasetVersion['origin']): string {
+  if (origin.kind === 'git') return `${origin.path} in Git`
+  if (origin.kind === 'labelled predictions')
+    return `rows that ${origin.environment} saw and that were labelled until ${new Date(origin.until).toISOString()}`
+  return 'a file of Git with labelled rows of production added'
+}
+
+/**
+ * Package → version of a compiled requirements text: `name==1.2 \` with hashes on further lines, extras and markers left out.
+ * Names are compared as PyPI does: lower case, runs of `-_.` are one `-` (PEP 503).
+ */
+export function packagesIn(requirements: string): Map<string, string> {
+  const packages = new Map<string, string>()
+  for (const line of requirements.split('\n')) {
+    const match = /^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:==\s*([^\s;\\]+)|@\s*(\S+))/.exec(line)
+    if (match) packages.set(match[1]!.toLowerCase().replace(/[-_.]+/g, '-'), match[2] ?? match[3]!)
+  }
+  return packages
+}

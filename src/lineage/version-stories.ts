@@ -1,0 +1,128 @@
+import type { ArtifactService, DatasetVersion } from '../artifacts/index.ts'
+import { getExecution } from '../executions/executions-contract.ts'
+import { getVerdict } from '../gates/gates-contract.ts'
+import type { Client } from '../kernel/client.ts'
+import type { Digest } from '../kernel/digest.ts'
+import { isAppError } from '../kernel/errors.ts'
+import type { CommitId } from '../kernel/ids.ts'
+import type { OutputOf } from '../kernel/route.ts'
+import type { Planner } from '../planning/index.ts'
+import type { CommitInfo, Repositories } from '../ports/repository.ts'
+import type { PromotionsService } from '../promotions/index.ts'
+import type { TrackingService } from '../tracking/index.ts'
+import { contentFrom, packagesIn } from './decide/describe-content.ts'
+import { metricValue } from './decide/differences.ts'
+import type { whyVersion } from './lineage-contract.ts'
+import type { VersionViews } from './version-views.ts'
+
+export type VersionStory = OutputOf<typeof whyVersion>
+export type DataStory = VersionStory['data'][number]
+
+export type VersionStoryParts = {
+  ask: Client
+  views: VersionViews
+  promotions: Pick<PromotionsService, 'manifestOf'>
+  artifacts: Pick<ArtifactService, 'datasetVersions'>
+  planner: Pick<Planner, 'lockByDigest'>
+  tracking: Pick<TrackingService, 'run'>
+  repositories: Pick<Repositories, 'commit'>
+}
+
+/** From a version's manifest to everything that it names. What is gone by now is left out; the manifest itself must be there. */
+export class VersionStories {
+  readonly #parts: VersionStoryParts
+
+  constructor(parts: VersionStoryParts) {
+    this.#parts = parts
+  }
+
+  async of(digest: Digest): Promise<VersionStory> {
+    const { promotions, views, ask } = this.#parts
+    const manifest = await promotions.manifestOf(digest)
+    const { project, model, modelTree, contentDigest, seed, params, createdAt } = manifest
+    const [judged, run, execution, commit, verdict, data, environment] = await Promise.all([
+      views.judged(digest),
+      this.#run(manifest.run),
+      ifThere(ask(getExecution, { params: { id: manifest.execution } })),
+      this.commit(project, manifest.commit),
+      ifThere(ask(getVerdict, { params: { id: manifest.verdict.id } })),
+      this.data(project, manifest.data),
+      this.lock(manifest.environmentLock),
+    ])
+    return {
+      ...{ project, model, digest, createdAt, modelTree, contentDigest, seed, params, data, environment },
+      ...(judged ? { version: judged.version } : {}),
+      ...(run ? { run } : {}),
+      ...(execution ? { execution: executionOnly(execution) } : {}),
+      ...(commit ? { commit } : {}),
+      ...(verdict ? { verdict } : {}),
+    }
+  }
+
+  async commit(project: string, id: string): Promise<VersionStory['commit']> {
+    const info = await ifThere(this.#parts.repositories.commit(project, id))
+    return info && commitStory(info)
+  }
+
+  async data(project: string, digests: Readonly<Record<string, string>>): Promise<DataStory[]> {
+    const known = await this.#parts.artifacts.datasetVersions(project)
+    return Object.entries(digests).map(([dataset, digest]) => dataStory(dataset, digest, known))
+  }
+
+  async lock(digest: Digest | 'none'): Promise<VersionStory['environment']> {
+    const lock = digest === 'none' ? undefined : await this.#parts.planner.lockByDigest(digest)
+    if (!lock) return { digest }
+    return { digest, python: lock.pythonVersion, packages: packagesIn(lock.requirements).size }
+  }
+
+  async #run(id: string): Promise<VersionStory['run']> {
+    const run = await ifThere(this.#parts.tracking.run(id))
+    if (!run) return undefined
+    const metrics = Object.fromEntries(run.metrics.map(({ key, value }) => [key, metricValue(value)]))
+    const { runId, name, status, startedAt, endedAt, params } = run
+    return { id: runId, name, status, startedAt, ...(endedAt === undefined ? {} : { endedAt }), params, metrics }
+  }
+}
+
+export const commitStory = ({
+  id,
+  author,
+  message,
+  at,
+}: CommitInfo): { id: CommitId } & NonNullable<VersionStory['commit']> => ({
+  ...{ id, author, at },
+  subject: message.split('\n')[0] ?? '',
+})
+
+/** The execution without its steps, which a page of its own shows. */
+export function executionOnly({
+  subject: _,
+  author: __,
+  data: ___,
+  nodes: ____,
+  ...execution
+}: OutputOf<typeof getExecution>): NonNullable<VersionStory['execution']> {
+  return execution
+}
+
+/** What was deleted since is told as not there, not as a failure of the question. */
+export async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked
+  } catch (error) {
+    if (isAppError(error, 'NotFound')) return undefined
+    throw error
+  }
+}
+
+function dataStory(dataset: string, digest: string, known: readonly DatasetVersion[]): DataStory {
+  const find = (wanted: string) =>
+    known.find((one) => one.digest === wanted && one.dataset === dataset) ?? known.find((one) => one.digest === wanted)
+  const version = find(digest)
+  const parts = version?.origin.kind === 'joined' ? [version.origin.base, version.origin.added] : []
+  return {
+    dataset,
+    ...contentFrom(digest, version),
+    parts: parts.map((part) => contentFrom(part, find(part))),
+  }
+}
