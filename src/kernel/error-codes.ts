@@ -53,7 +53,12 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'The values to judge, or the earlier ones, are not in the documented form.',
   },
-  DataUnreadable: { status: 422, culprit: 'yours', meaning: 'A data file cannot be read as the table that it should be.' },
+  DataUnreadable: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'A data file cannot be read as the table that it should be.',
+  },
+  DemoFailed: { status: 500, culprit: 'ours', meaning: 'A stage of the demonstration did not happen.' },
 } as const satisfies Record<string, CodeFacts>
 
 export type ErrorCode = keyof typeof errorCodes

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { route } from '../kernel/route.ts'
 
-export const aliasShape = z.object({ alias: z.string(), version: z.number(), ownedByGit: z.boolean() })
+const aliasShape = z.object({ alias: z.string(), version: z.number(), ownedByGit: z.boolean() })
 
-export const versionShape = z.object({
+const versionShape = z.object({
   model: z.string(),
   version: z.number(),
   createdAt: z.number(),
@@ -24,7 +24,7 @@ export const versionShape = z.object({
   tags: z.record(z.string(), z.string()),
 })
 
-export const modelShape = z.object({
+const modelShape = z.object({
   name: z.string(),
   description: z.string().optional(),
   createdAt: z.number(),

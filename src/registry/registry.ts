@@ -44,7 +44,7 @@ export type ModelVersion = {
  * `modelwright`: registered after a verdict, deployable by its manifest. `client`: registered by user code; kept, and not deployable
  * unless judged.
  */
-export type Provenance = {
+type Provenance = {
   origin: 'modelwright' | 'client'
   project: string | undefined
   /** The model's content without what changes with every logging of it. */

@@ -1,17 +1,8 @@
 // Experiments, runs, params, tags, metrics and logged models, as MLflow means them.
 // It owns what was logged and the search over it. It never holds an artifact's bytes (artifacts/) nor a model version (registry/).
 export * from './decide/limits.ts'
-export {
-  type Clause,
-  type Comparator,
-  type Grammar,
-  type OrderTerm,
-  parseFilter,
-  parseOrderTerm,
-} from './decide/search-filter.ts'
+export { type Clause, type Grammar, parseFilter, parseOrderTerm } from './decide/search-filter.ts'
 export { nextPage } from './experiment-store.ts'
-export type { DatasetChoice, LoggedModelSearch, ModelOrder } from './logged-model-store.ts'
-export type { RunSearch } from './run-search.ts'
 export { afterSql, compareSql, orderSql, readPageToken, type SortColumn } from './search-sql.ts'
 export * from './tracking.ts'
 export * from './tracking-contract.ts'

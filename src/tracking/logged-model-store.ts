@@ -23,8 +23,8 @@ import type {
 
 type Row = Selectable<TrackingTables['logged_models']>
 
-export type DatasetChoice = { name: string; digest?: string }
-export type ModelOrder = { field: string; ascending: boolean; datasetName?: string; datasetDigest?: string }
+type DatasetChoice = { name: string; digest?: string }
+type ModelOrder = { field: string; ascending: boolean; datasetName?: string; datasetDigest?: string }
 export type LoggedModelSearch = {
   experimentIds: readonly ExperimentId[]
   filter?: string
@@ -87,8 +87,9 @@ export const loggedModelStore = {
     return this.byId(db, modelId)
   },
 
+  /** Deleting what is deleted is fine, as in MLflow. */
   async delete(db: Db, modelId: string, now: EpochMs): Promise<void> {
-    await this.byId(db, modelId)
+    await this.byId(db, modelId, { deletedToo: true })
     await db
       .updateTable('logged_models')
       .set({ lifecycle_stage: 'deleted', deleted_at: now, updated_at: now })

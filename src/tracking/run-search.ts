@@ -18,7 +18,7 @@ const spelled = <T extends string>(type: T, ...spellings: string[]): Record<stri
 const text = (name: string) => ({ name, value: 'text' as const })
 const number = (name: string) => ({ name, value: 'number' as const })
 
-export const runGrammar: Grammar<RunClauseType> = {
+const runGrammar: Grammar<RunClauseType> = {
   types: {
     ...spelled('metric', 'metric', 'metrics'),
     ...spelled('parameter', 'parameter', 'parameters', 'param', 'params'),

@@ -90,12 +90,7 @@ export const runStore = {
   },
 
   /** Params never change: the same value again is fine, another is refused. */
-  async logParams(
-    db: Db,
-    row: RunRow,
-    given: readonly KeyValue[],
-    options: { inBatch?: boolean } = {},
-  ): Promise<void> {
+  async logParams(db: Db, row: RunRow, given: readonly KeyValue[], options: { inBatch?: boolean } = {}): Promise<void> {
     if (given.length === 0) return
     for (const param of given) checkParam(param)
     const params = given.map(cutParam)

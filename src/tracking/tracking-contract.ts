@@ -8,7 +8,7 @@ const page = {
   pageToken: z.string().optional(),
 }
 
-export const experimentShape = z.object({
+const experimentShape = z.object({
   id: z.string(),
   name: z.string(),
   createdAt: z.number(),
@@ -16,9 +16,9 @@ export const experimentShape = z.object({
   tags: z.record(z.string(), z.string()),
 })
 
-export const metricPointShape = z.object({ value: metricValue, step: z.number(), timestamp: z.number() })
+const metricPointShape = z.object({ value: metricValue, step: z.number(), timestamp: z.number() })
 
-export const runShape = z.object({
+const runShape = z.object({
   id: z.string(),
   experimentId: z.string(),
   name: z.string(),
@@ -34,7 +34,7 @@ export const runShape = z.object({
   metrics: z.record(z.string(), metricPointShape),
 })
 
-export const loggedModelShape = z.object({
+const loggedModelShape = z.object({
   id: z.string(),
   name: z.string(),
   status: z.enum(['PENDING', 'READY', 'FAILED']),
@@ -44,7 +44,7 @@ export const loggedModelShape = z.object({
   tags: z.record(z.string(), z.string()),
 })
 
-export const runDetailShape = runShape.extend({
+const runDetailShape = runShape.extend({
   datasets: z.array(
     z.object({ name: z.string(), digest: z.string(), sourceType: z.string(), context: z.string().optional() }),
   ),

@@ -7,8 +7,7 @@ export type ExperimentId = string
 export type Lifecycle = 'active' | 'deleted'
 export type LifecycleView = 'active' | 'deleted' | 'all'
 
-export const runStatuses = ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'] as const
-export type RunStatus = (typeof runStatuses)[number]
+export type RunStatus = 'RUNNING' | 'SCHEDULED' | 'FINISHED' | 'FAILED' | 'KILLED'
 
 export type KeyValue = { key: string; value: string }
 
@@ -28,7 +27,7 @@ export type MetricPoint = { key: string; value: number; timestamp: EpochMs; step
 /** A point that may also tell of a logged model, on a dataset. */
 export type NewMetric = MetricPoint & { modelId?: string; datasetName?: string; datasetDigest?: string }
 
-export type InputDataset = {
+type InputDataset = {
   name: string
   digest: string
   sourceType: string
@@ -38,7 +37,7 @@ export type InputDataset = {
 }
 
 export type DatasetInput = { dataset: InputDataset; tags: Record<string, string> }
-export type ModelOutput = { modelId: LoggedModelId; step: number }
+type ModelOutput = { modelId: LoggedModelId; step: number }
 
 export type RunInfo = {
   runId: RunId
@@ -74,8 +73,7 @@ export type NewRun = {
   ownerRunId?: RunId
 }
 
-export const loggedModelStatuses = ['PENDING', 'READY', 'FAILED'] as const
-export type LoggedModelStatus = (typeof loggedModelStatuses)[number]
+export type LoggedModelStatus = 'PENDING' | 'READY' | 'FAILED'
 
 export type LoggedModelMetric = MetricPoint & { runId: RunId; datasetName?: string; datasetDigest?: string }
 

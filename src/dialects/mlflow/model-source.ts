@@ -25,8 +25,10 @@ export async function resolveSource(parts: MlflowParts, asked: AskedSource): Pro
       return runsSource(parts, asked)
     case 'mlflow-artifacts':
       return artifactsSource(parts, asked)
+    case 'http':
+    case 'https':
+      throw hostSource(asked, scheme)
     default:
-      if (source.includes('/mlflow-artifacts/artifacts')) throw foreignSource(asked)
       return { ...asked, storageLocation: source, runId: await runOf(parts, asked) }
   }
 }
@@ -124,7 +126,11 @@ const invalidSource = ({ source }: AskedSource, parameter: string): MlflowError 
     `Invalid model version source: '${source}'. The ${parameter} request parameter must identify the resource that contains the source.`,
   )
 
-const foreignSource = (asked: AskedSource): MlflowError => invalidSource(asked, asked.modelId ? 'model_id' : 'run_id')
+const hostSource = ({ source }: AskedSource, scheme: string): MlflowError =>
+  new MlflowError(
+    'INVALID_PARAMETER_VALUE',
+    `'source' cannot use the '${scheme}' scheme: the '${scheme}' scheme addresses a host other than the tracking server, found in '${source}'.`,
+  )
 
 const localSource = ({ source, modelId }: AskedSource): MlflowError =>
   new MlflowError(

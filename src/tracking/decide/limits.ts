@@ -23,21 +23,21 @@ export function invalid(message: string): AppError {
   return new AppError('BadRequest', message, 'See the MLflow documentation of this call.')
 }
 
-export const invalidValue = (path: string, value: unknown, reason?: string): string =>
+const invalidValue = (path: string, value: unknown, reason?: string): string =>
   `Invalid value ${JSON.stringify(value)} for parameter '${path}' supplied${reason ? `: ${reason}` : '.'}`
 
 const nameRule =
   'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).'
 
 /** A key of a metric, param or tag: letters, digits and `_ - . : / space`, and equal to its normalised path. */
-export function checkKey(path: string, key: string): void {
+function checkKey(path: string, key: string): void {
   if (!/^[/\p{L}\p{N}_.\- :]*$/u.test(key)) throw invalid(invalidValue(path, key, nameRule))
   const resolved = pythonNormpath(key)
   if (resolved !== key || resolved === '.' || resolved.startsWith('..') || resolved.startsWith('/'))
     throw invalid(invalidValue(path, key, resolvesElsewhere(resolved)))
 }
 
-export function checkLength(what: string, limit: number, value: string): void {
+function checkLength(what: string, limit: number, value: string): void {
   if (value.length > limit) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`)
 }
 
@@ -102,7 +102,7 @@ export function checkLoggedModelName(name: string): void {
   const forbidden = ['/', ':', '.', '%', '"', "'"]
   if (name === '' || forbidden.some((character) => name.includes(character)))
     throw invalid(
-      `Invalid model name (${name}) provided. Model name must be a non-empty string and cannot contain the following characters: ` +
+      `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ` +
         "('/', ':', '.', '%', '\"', \"'\")",
     )
 }

@@ -6,7 +6,7 @@ import { invalid } from './limits.ts'
  * Nothing of the text ever becomes part of a statement: a clause is data, its key and value are bound as parameters.
  * Source: mlflow 3.17.2, utils/search_utils.py (SearchUtils and its subclasses).
  */
-export const comparators = [
+const comparators = [
   '=',
   '!=',
   '<',
@@ -20,7 +20,7 @@ export const comparators = [
   'IS NULL',
   'IS NOT NULL',
 ] as const
-export type Comparator = (typeof comparators)[number]
+type Comparator = (typeof comparators)[number]
 
 export type Clause<Type extends string = string> = {
   type: Type
@@ -212,9 +212,7 @@ function checkComparator<Type extends string>(
   const allowed = allowedComparators(type, key, grammar)
   if (allowed.includes(comparator)) return
   if (comparator.startsWith('IS '))
-    throw invalid(
-      `IS NULL / IS NOT NULL is only supported for ${nullableNames(grammar)}, not for '${type}' '${key}'`,
-    )
+    throw invalid(`IS NULL / IS NOT NULL is only supported for ${nullableNames(grammar)}, not for '${type}' '${key}'`)
   if (type === 'attribute' && comparator.endsWith('IN'))
     throw invalid(
       `Only ${pythonList(grammar.lists)} attributes support comparison with a list of quoted string values.`,

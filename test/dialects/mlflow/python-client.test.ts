@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eachDatabase } from '../../support/databases.ts'
 import { PythonSession, testPython } from '../../support/python.ts'
 import { type MlflowServer, startMlflowServer } from './mlflow-server.ts'
@@ -250,5 +250,56 @@ eachDatabase('the real mlflow client', (database) => {
     `)
     expect(seen).toMatchObject({ children: [true], C: '0.5', models: 1, status: 'FINISHED', datasets: ['code'] })
     expect(seen.metrics).toContain('training_accuracy_score')
+  })
+
+  describe("inside a step, with the step's token and run", () => {
+    let own: string
+    let other: string
+
+    beforeAll(async () => {
+      other = await session.run<string>("result = client.create_run('0').info.run_id")
+      own = await session.run<string>("result = client.create_run('0').info.run_id")
+      await session.run(`
+        os.environ.update(MLFLOW_TRACKING_TOKEN='${server.stepToken(own)}', MLFLOW_RUN_ID='${own}')
+        mlflow.set_experiment('Default')
+      `)
+    })
+    afterAll(() => session.run("os.environ.pop('MLFLOW_TRACKING_TOKEN'); os.environ.pop('MLFLOW_RUN_ID', None)"))
+
+    it('a script keeps its habits, and everything that it logs belongs to the step', async () => {
+      const made = await session.run<Record<string, string>>(`
+        with mlflow.start_run() as first:
+            mlflow.log_param('in', 'the step')
+            with mlflow.start_run(nested=True) as nested:
+                mlflow.log_metric('loss', 0.1)
+        mlflow.set_experiment('of my own')
+        with mlflow.start_run() as second:
+            info = mlflow.sklearn.log_model(fitted(), name='clf', registered_model_name='from a step', serialization_format='cloudpickle')
+            mlflow.log_text('x', 'note.txt')
+        client.set_registered_model_alias('from a step', 'mine', 1)
+        result = {'first': first.info.run_id, 'nested': nested.info.run_id, 'second': second.info.run_id, 'model': info.model_id}
+      `)
+      expect(made.first).toBe(own)
+      const owned = await server.tracking.runsOwnedBy(own)
+      expect(owned.map((run) => run.runId)).toEqual([made.nested, made.second])
+      expect((await server.tracking.run(made.second!)).tags['mlflow.parentRunId']).toBe(own)
+      const models = await server.tracking.loggedModels({ runIds: [own, ...owned.map((run) => run.runId)] })
+      expect(models.map((model) => [model.modelId, model.status])).toEqual([[made.model, 'READY']])
+      expect(await server.registry.version('from a step', 1)).toMatchObject({ origin: 'client', runId: made.second })
+    })
+
+    it("may not write another's run", async () => {
+      const failure = await session.failure(`client.log_metric('${other}', 'loss', 1.0)`)
+      expect(failure.error).toContain(`may not write run ${other}`)
+      expect(failure.errorCode).toBe('PERMISSION_DENIED')
+    })
+
+    it('is told when its token is not known', async () => {
+      const failure = await session.failure(`
+        os.environ['MLFLOW_TRACKING_TOKEN'] = 'nobody'
+        client.get_experiment('0')
+      `)
+      expect(failure.error).toContain('The token is not known')
+    })
   })
 })
