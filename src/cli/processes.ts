@@ -1,48 +1,60 @@
 import type { Command } from 'commander'
-import { readConfig, type SettingName, type Settings, settingDescriptions } from '../compose/config.ts'
-import type { CliIo } from './io.ts'
+import { readConfig, type SettingName, settingDescriptions } from '../compose/config.ts'
+import type { CliContext } from './context.ts'
 
-type Parts = { io: CliIo; env: NodeJS.ProcessEnv; end: (code: number) => void }
+type Parts = { context: () => CliContext; end: (code: number) => void }
 type Flags = Partial<Record<SettingName, unknown>>
 
 /** `server`, `gateway`, `up`, `down`: the commands that are processes, or start and stop them. */
-export function processCommands(program: Command, { io, env, end }: Parts): void {
-  withSettings(program.command('server').description('runs the server alone (`up` runs it with the gateway)')).action(
+export function processCommands(program: Command, { context, end }: Parts): void {
+  /** The data folder is an option of every command; here it becomes the setting that it is. */
+  const configOf = async (flags: Flags) => {
+    const { dataDir, env } = context()
+    const all: Flags = { ...flags, dataDir: await dataDir() }
+    return { config: readConfig(all, env), flags: all }
+  }
+
+  withSettings(program.command('server').description('run the server alone (`up` runs it with the gateway)')).action(
     async (flags: Flags) => {
       const { startServer } = await import('../compose/server.ts')
-      const server = await startServer(readConfig(flags, env))
+      const { config } = await configOf(flags)
+      const server = await startServer(config)
       await untilTold()
       await server.stop()
     },
   )
 
-  withSettings(program.command('gateway').description('runs the gateway alone, from its last desired state')).action(
+  withSettings(program.command('gateway').description('run the gateway alone, from its last desired state')).action(
     async (flags: Flags) => {
       const { startGateway } = await import('../compose/gateway.ts')
+      const { config } = await configOf(flags)
       const stopping = new AbortController()
-      const gateway = await startGateway(readConfig(flags, env), stopping.signal)
+      const gateway = await startGateway(config, stopping.signal)
       await untilTold()
       stopping.abort()
       await gateway.finished
     },
   )
 
-  withSettings(program.command('up').description('starts server and gateway and keeps them running'))
+  withSettings(program.command('up').description('start server and gateway and keep them running until Ctrl-C'))
     .option('--detach', 'go on in the background')
-    .action(async ({ detach, ...flags }: Flags & { detach?: boolean }) => {
+    .addHelpText('after', '\nExamples:\n  modelwright up\n  modelwright up --detach --port 5100 --gateway-port 5101\n')
+    .action(async ({ detach, ...own }: Flags & { detach?: boolean }) => {
       const { upInBackground, upInForeground } = await import('./up.ts')
-      const config = readConfig(flags, env)
+      const { config, flags } = await configOf(own)
+      const { io } = context()
       end(await (detach ? upInBackground : upInForeground)(config, flags, io, untilTold))
     })
 
   withSettings(
     program
       .command('down')
-      .description('ends server and gateway; running steps go on and are adopted at the next start'),
+      .description('end server and gateway; running steps go on and are adopted at the next start'),
   ).action(async (flags: Flags) => {
     const { endFamily } = await import('../compose/supervisor.ts')
-    const { runDir } = readConfig(flags, env)
-    const ran = await endFamily(runDir)
+    const { io } = context()
+    const { config } = await configOf(flags)
+    const ran = await endFamily(config.runDir)
     io.out(
       io.json
         ? `${JSON.stringify({ ended: ran })}\n`
@@ -53,14 +65,12 @@ export function processCommands(program: Command, { io, env, end }: Parts): void
   })
 }
 
-/** Every setting of the configuration as a flag. */
-export function withSettings(command: Command, names?: readonly SettingName[]): Command {
+/** Every setting of the configuration as a flag, but the one that all commands have. */
+function withSettings(command: Command): Command {
   for (const { name, flag, description } of settingDescriptions)
-    if (!names || names.includes(name)) command.option(`${flag} <value>`, description)
+    if (name !== 'dataDir') command.option(`${flag} <value>`, description)
   return command
 }
-
-export type { Settings }
 
 /** Resolves at Ctrl-C or when the process is told to end. */
 function untilTold(): Promise<void> {

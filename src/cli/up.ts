@@ -62,7 +62,8 @@ export async function upInBackground(config: Config, flags: Flags, io: CliIo): P
 
 type Urls = { server: string; gateway: string }
 
-async function familyReady(config: Config, signal: AbortSignal): Promise<Urls | undefined> {
+/** Undefined where the signal aborts before both answer. */
+export async function familyReady(config: Config, signal: AbortSignal): Promise<Urls | undefined> {
   while (!signal.aborted) {
     const server = memberFacts(config.runDir, 'server')
     const gateway = memberFacts(config.runDir, 'gateway')

@@ -159,14 +159,17 @@ export class StepRunner {
     else if (node.state === 'starting') await this.#markRunning(work)
     const end = await this.#parts.executor.ended(folders.dir, work.shutdown)
     if (work.shutdown.aborted) return
-    if (work.cancelled.aborted)
-      await this.#endBadly(
-        work,
-        'cancelled',
-        new AppError('Conflict', `"${node.id}" was cancelled.`, 'Start the execution again when you want it.'),
-      )
+    if (work.cancelled.aborted) await this.#cancelled(work)
     else if (end.code === undefined) await this.#lost(work)
     else await this.#settle(work, folders, end)
+  }
+
+  /** Cancelled is what nothing is left of: the command may be gone before its children are. */
+  async #cancelled(work: Work): Promise<void> {
+    const { execution, node } = work
+    await this.kill(execution.id, node)
+    const error = new AppError('Conflict', `"${node.id}" was cancelled.`, 'Start the execution again when you want it.')
+    await this.#endBadly(work, 'cancelled', error)
   }
 
   async #start(work: Work, folders: AttemptFolders): Promise<void> {
@@ -191,6 +194,8 @@ export class StepRunner {
       command: key.command,
       env: this.#environment(work, folders, key, environment, token),
     })
+    // A cancel that came while it started found nothing to end.
+    if (cancelled.aborted) await this.kill(work.execution.id, node)
     await this.#markRunning(work)
   }
 
@@ -258,7 +263,10 @@ export class StepRunner {
 
   async #settle(work: Work, folders: AttemptFolders, end: CommandEnd): Promise<void> {
     const { execution, node, context } = work
-    if (end.code !== 0) throw await this.#commandFailed(work, end)
+    if (end.code !== 0) {
+      await this.#parts.executor.kill(folders.dir, 0)
+      throw await this.#commandFailed(work, end)
+    }
     const step = context.file.steps[node.step]!
     const decision = node.decision as RunsDecision
     const result: StepResult = {

@@ -1,0 +1,276 @@
+import type { Command } from 'commander'
+import type { CliContext } from './context.ts'
+import type { DemoFlags } from './demo.ts'
+
+export type CommandParts = {
+  /** The words of the command line that are no options. */
+  words: readonly string[]
+  /** Once the command line is read. */
+  context: () => CliContext
+  end: (code: number) => void
+}
+
+const groups = {
+  start: 'Begin:',
+  work: 'Work:',
+  ask: 'Ask:',
+  decide: 'Decide:',
+  run: 'Server:',
+  tools: 'Tools:',
+} as const
+
+/** All commands, with what each needs loaded only when it is the one. The server never sees a command: only its routes are asked. */
+export async function declareCommands(program: Command, parts: CommandParts): Promise<void> {
+  const command = (group: keyof typeof groups, usage: string, description: string, examples: readonly string[]) => {
+    program.commandsGroup(groups[group])
+    const declared = program.command(usage).description(description)
+    if (examples.length > 0)
+      declared.addHelpText('after', `\nExamples:\n${examples.map((one) => `  ${one}\n`).join('')}`)
+    return declared
+  }
+  /** An action whose number is the exit code. */
+  const act =
+    <Args extends unknown[]>(work: (context: CliContext, ...args: Args) => Promise<number>) =>
+    async (...args: unknown[]) =>
+      parts.end(await work(parts.context(), ...(args.slice(0, -1) as Args)))
+
+  command('start', 'init', 'write modelwright.yaml for what is here, and connect the repository', [
+    'modelwright init',
+    'modelwright init --server http://models.example:5000',
+  ]).action(act(async (context) => (await import('./init-command.ts')).initCommand(context)))
+
+  command('start', 'demo', 'show the whole loop on real data: what `npm start` runs', [
+    'modelwright demo',
+    'modelwright demo --once --data /tmp/modelwright-demo',
+  ])
+    .option('--once', 'end when every stage has happened and was checked, instead of staying up')
+    .option('--data <folder>', 'where to keep everything; else .modelwright')
+    .option('--port <port>', "the server's port; 5000 where none is named")
+    .option('--gateway-port <port>', "the gateway's port; 5001 where none is named")
+    .action(act(async (context, flags: DemoFlags) => (await import('./demo.ts')).demo(context, flags)))
+
+  command(
+    'work',
+    'run [step]',
+    'run the pipeline on the working tree as it is, recorded as a snapshot, never deployable',
+    ['modelwright run', 'modelwright run train --set depth=5 --set learning_rate=0.05', 'modelwright run --dry-run'],
+  )
+    .option('--set <name=value>', 'set a parameter for this execution (may be repeated)', collect)
+    .option('--dry-run', 'only show the plan: what would run, what is reused, and why')
+    .option('--detach', 'start it and do not wait')
+    .action(
+      act(async (context, step: string | undefined, options: { set?: string[]; dryRun?: boolean; detach?: boolean }) =>
+        (await import('./run.ts')).runWorkingTree(context, { step, ...options }),
+      ),
+    )
+
+  command('work', 'plan [step]', 'show what an execution of a pushed commit would do, and why', [
+    'modelwright plan',
+    'modelwright plan train --commit 3f2a1b4c5d',
+  ])
+    .option('--commit <sha>', 'a commit that was pushed; else the head of the authoritative branch')
+    .option('--set <name=value>', 'set a parameter (may be repeated)', collect)
+    .action(
+      act(async (context, step: string | undefined, options: { commit?: string; set?: string[] }) =>
+        (await import('./plan.ts')).plan(context, { step, ...options }),
+      ),
+    )
+
+  command(
+    'work',
+    'logs [execution] [step]',
+    'show what steps wrote; the newest execution, all steps, where none is named',
+    ['modelwright logs -f', 'modelwright logs latest train', 'modelwright logs 4b1c09de'],
+  )
+    .option('-f, --follow', 'go on until the execution is over')
+    .option('-n, --tail <lines>', 'only the last lines of each step')
+    .action(
+      act(
+        async (
+          context,
+          execution: string | undefined,
+          step: string | undefined,
+          options: { follow?: boolean; tail?: string },
+        ) => (await import('./logs.ts')).logs(context, { execution, step, ...options }),
+      ),
+    )
+
+  command('work', 'cancel [execution]', 'end what runs of an execution; the newest one where none is named', [
+    'modelwright cancel',
+    'modelwright cancel 4b1c09de',
+  ]).action(
+    act(async (context, execution: string | undefined) => (await import('./cancel.ts')).cancel(context, execution)),
+  )
+
+  command('ask', 'status', 'show what serves, what happens now, and what waits for you', [
+    'modelwright status',
+    'modelwright status --all --json',
+  ])
+    .option('--all', 'every project, not only that of the repository here')
+    .action(act(async (context, options: { all?: boolean }) => (await import('./status.ts')).status(context, options)))
+
+  command('ask', 'runs', 'list executions with their metrics, or the MLflow runs of an experiment', [
+    'modelwright runs --limit 5',
+    `modelwright runs --experiment tumour-classifier --filter "metrics.auc > 0.9" --order-by "metrics.auc DESC"`,
+  ])
+    .option('--limit <n>', 'how many', '20')
+    .option('--experiment <name>', 'MLflow runs of this experiment instead of executions')
+    .option('--filter <text>', "in MLflow's grammar (with --experiment)")
+    .option('--order-by <term>', 'one term as in MLflow: metrics.auc DESC (with --experiment)')
+    .action(
+      act(async (context, options: { limit: string; experiment?: string; filter?: string; orderBy?: string }) =>
+        (await import('./runs.ts')).runs(context, options),
+      ),
+    )
+
+  command('ask', 'diff [a] [b]', 'show what differs between two runs or executions: parameters, metrics, data, code', [
+    'modelwright diff                      # the newest execution and the one before',
+    'modelwright diff 4b1c09de latest',
+  ]).action(
+    act(async (context, a: string | undefined, b: string | undefined) =>
+      (await import('./diff.ts')).diff(context, a, b),
+    ),
+  )
+
+  command('ask', 'versions [model]', 'list model versions with their verdicts and where they serve', [
+    'modelwright versions',
+    'modelwright versions tumour-classifier --all',
+  ])
+    .option('--limit <n>', 'how many', '20')
+    .option('--all', 'also those that user code registered itself')
+    .action(
+      act(async (context, model: string | undefined, options: { limit: string; all?: boolean }) =>
+        (await import('./versions.ts')).versions(context, model, options),
+      ),
+    )
+
+  command('ask', 'why <what>', 'tell why something serves: model, run, commit, data, verdict, approval, rollout', [
+    'modelwright why production',
+    'modelwright why 06f3k9…            # a prediction id, from the header X-Modelwright-Prediction-Id',
+    'modelwright why tumour-classifier@3',
+  ]).action(act(async (context, what: string) => (await import('./why.ts')).why(context, what)))
+
+  command('decide', 'approve [what]', 'say yes to a promotion or a proposed revert: Modelwright commits it', [
+    'modelwright approve                   # the only one that waits',
+    'modelwright approve 4b1c09de',
+    'modelwright approve 4                 # version 4',
+  ])
+    .option('--environment <name>', 'where a version waits in several')
+    .action(
+      act(async (context, what: string | undefined, options: { environment?: string }) =>
+        (await import('./decide-promotion.ts')).decidePromotion(context, 'approve', what, options),
+      ),
+    )
+
+  command('decide', 'reject [what]', 'say no to a promotion: its branch goes, and it is not proposed again', [
+    'modelwright reject 4b1c09de',
+  ])
+    .option('--environment <name>', 'where a version waits in several')
+    .action(
+      act(async (context, what: string | undefined, options: { environment?: string }) =>
+        (await import('./decide-promotion.ts')).decidePromotion(context, 'reject', what, options),
+      ),
+    )
+
+  const rollouts = command('decide', 'rollouts', 'steer the rollouts that are under way', [
+    'modelwright rollouts',
+    'modelwright rollouts continue production',
+    'modelwright rollouts abort',
+  ]).action(act(async (context) => (await import('./rollouts.ts')).listRollouts(context)))
+  for (const what of ['continue', 'abort'] as const)
+    rollouts
+      .command(`${what} [rollout]`)
+      .description(
+        what === 'continue'
+          ? 'go on to the next step although there was too little traffic to decide'
+          : 'give the old version all traffic, bar the new one, and propose the revert',
+      )
+      .action(
+        act(async (context, which: string | undefined) =>
+          (await import('./rollouts.ts')).steerRollout(context, what, which),
+        ),
+      )
+
+  command('decide', 'labels [file]', 'tell what was true of answered predictions, by prediction id', [
+    'modelwright labels truth.csv          # columns: prediction_id,label',
+    'modelwright labels --prediction 06f3k9… --value malignant',
+  ])
+    .option('--prediction <id>', 'one prediction')
+    .option('--value <value>', 'its truth; numbers and true/false are read as such, "…" as text')
+    .action(
+      act(async (context, file: string | undefined, options: { prediction?: string; value?: string }) =>
+        (await import('./labels.ts')).labels(context, file, options),
+      ),
+    )
+
+  command('decide', 'retrain [environment]', 'ask for retraining, within cool-down and budget', [
+    'modelwright retrain production --note "new scanner in ward 3"',
+  ])
+    .option('--note <text>', 'why; kept with the execution')
+    .action(
+      act(async (context, environment: string | undefined, options: { note?: string }) =>
+        (await import('./retrain.ts')).retrain(context, environment, options),
+      ),
+    )
+
+  const processes = ['up', 'down', 'server', 'gateway']
+  // A word may be an option's value as well: then they are declared for nothing, which only takes a moment.
+  if (parts.words.length === 0 || parts.words.some((word) => word === 'help' || processes.includes(word))) {
+    program.commandsGroup(groups.run)
+    const { processCommands } = await import('./processes.ts')
+    processCommands(program, parts)
+  } else {
+    // Named for suggestions and completion; their settings take time to load.
+    program.commandsGroup(groups.run)
+    for (const name of processes) program.command(name)
+  }
+
+  command('run', 'doctor', 'look for what is wrong on this machine and with the server', ['modelwright doctor']).action(
+    act(async (context) => (await import('./doctor.ts')).doctor(context)),
+  )
+
+  command('run', 'token', "say where the owner's token lies", ['modelwright token', 'modelwright token --show'])
+    .option('--show', 'print the secret itself')
+    .action(act(async (context, options: { show?: boolean }) => (await import('./token.ts')).token(context, options)))
+
+  const gate = command('tools', 'gate', "judge values by a file in the form of Keptn's slo.yaml", [])
+  gate
+    .command('eval')
+    .description('judge values on this machine, without a server')
+    .requiredOption('--slo <file>', "a file in the form of Keptn's slo.yaml")
+    .requiredOption('--values <file>', 'JSON: metric → number, or null')
+    .option('--previous <file>', 'JSON: earlier results, newest first')
+    .option('--keptn', "Keptn's own behaviour in the deliberate differences")
+    .action(
+      act(async (context, options: { slo: string; values: string; previous?: string; keptn?: boolean }) =>
+        (await import('./gate-eval.ts')).gateEval(
+          { ...options, keptn: options.keptn ?? false, json: context.io.json },
+          context.io,
+        ),
+      ),
+    )
+
+  command('tools', 'completion <shell>', 'print a completion script for bash or zsh', [
+    'source <(modelwright completion bash)',
+    'modelwright completion zsh > "${fpath[1]}/_modelwright"',
+  ]).action(
+    act(async (context, shell: string) => (await import('./completion.ts')).completion(program, shell, context)),
+  )
+
+  program
+    .command('git-credential <operation>', { hidden: true })
+    .description('Git asks this for the token; `init` sets it up')
+    .option('--data <dir>', 'data folder')
+    .action(
+      act(async (context, operation: string, options: { data?: string }) =>
+        (await import('./credential-command.ts')).credentialCommand(context, operation, options),
+      ),
+    )
+
+  program
+    .command('complete-words <kind>', { hidden: true })
+    .description('words for completion')
+    .action(act(async (context, kind: string) => (await import('./completion.ts')).completeWords(context, kind)))
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]

@@ -1,0 +1,188 @@
+import { join } from 'node:path'
+import { memberFacts } from '../compose/supervisor.ts'
+import { isAppError } from '../kernel/errors.ts'
+import type { OutputOf } from '../kernel/route.ts'
+import { getOverview } from '../lineage/lineage-contract.ts'
+import { listProjects } from '../projects/projects-contract.ts'
+import type { CliContext } from './context.ts'
+import { triggerText } from './find-execution.ts'
+import type { CliIo } from './io.ts'
+import { deploymentState, executionState, nodeState, rolloutState, stateText, verdictState } from './states.ts'
+import { aligned } from './table.ts'
+import { count, metricText, percent, shortCommit, shortId, timeAgo, tookText } from './words.ts'
+
+export type Overview = OutputOf<typeof getOverview>
+type Process = { name: string; url: string | undefined; pid: number | undefined; answers: boolean }
+
+/** `modelwright status`: the processes, then for each project what serves, what happens now, and what waits for whom. */
+export async function status(context: CliContext, options: { all?: boolean }): Promise<number> {
+  const { io, now } = context
+  const processes = await processesOf(context)
+  const overviews = await overviewsOf(context, options.all ?? false)
+  if (io.json) {
+    io.out(`${JSON.stringify({ processes, projects: overviews ?? [] })}\n`)
+    return overviews ? 0 : 1
+  }
+  io.out(`${processLines(processes, io).join('\n')}\n`)
+  if (!overviews) {
+    io.out(`\nStart it with ${io.color.bold('modelwright up')}.\n`)
+    return 1
+  }
+  for (const overview of overviews) io.out(`\n${overviewLines(overview, now(), io.color).join('\n')}\n`)
+  if (overviews.length === 0)
+    io.out(`\nThere is no project yet: run ${io.color.bold('modelwright init')} in your repository.\n`)
+  return 0
+}
+
+async function processesOf(context: CliContext): Promise<Process[]> {
+  const runDir = join(await context.dataDir(), 'run')
+  const named = await context.serverUrl().catch(() => undefined)
+  const local = memberFacts(runDir, 'server')
+  const server = { url: named ?? local?.url, pid: named === undefined || named === local?.url ? local?.pid : undefined }
+  const gateway = memberFacts(runDir, 'gateway')
+  return Promise.all(
+    [
+      { name: 'server', ...server },
+      { name: 'gateway', url: gateway?.url, pid: gateway?.pid },
+    ].map(async ({ name, url, pid }) => ({ name, url, pid, answers: url !== undefined && (await isWell(url)) })),
+  )
+}
+
+export async function isWell(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
+  return answer?.ok === true
+}
+
+/** Undefined where no server answers: that is what status says then, and no error. */
+async function overviewsOf(context: CliContext, all: boolean): Promise<Overview[] | undefined> {
+  try {
+    const client = await context.client()
+    const { items } = await client(listProjects, { query: { limit: 1000 } })
+    const here = all ? undefined : await context.projectHere()
+    const known = items.map(({ name }) => name)
+    // A repository that is not connected yet shows the others; a project named on the command line must be there.
+    const wanted = here !== undefined && (known.includes(here) || context.options.project) ? [here] : known
+    return await Promise.all(wanted.map((project) => client(getOverview, { params: { project } })))
+  } catch (error) {
+    if (isAppError(error, 'ServerUnreachable')) return undefined
+    throw error
+  }
+}
+
+function processLines(processes: readonly Process[], { color }: CliIo): string[] {
+  return aligned(
+    processes.map(({ name, url, pid, answers }) => [
+      name,
+      answers
+        ? stateText(color, 'passed', 'running')
+        : stateText(color, url ? 'failed' : 'queued', url ? 'no answer' : 'down'),
+      url ? color.cyan(url) : '',
+      pid === undefined ? '' : color.dim(`pid ${pid}`),
+    ]),
+  )
+}
+
+/** One project's loop: a head line, facts below each other, then what is next. */
+export function overviewLines(overview: Overview, now: number, color: CliIo['color']): string[] {
+  const { project, commit, next } = overview
+  const head = commit
+    ? `${color.bold(project.name)}  ${project.branch} at ${shortCommit(commit.id)}  ${commit.subject}  ${color.dim(`${authorName(commit.author)}, ${timeAgo(commit.at, now)}`)}`
+    : `${color.bold(project.name)}  ${color.dim('nothing pushed yet')}`
+  const rows = [
+    ...executionRows(overview, now, color),
+    ...verdictRows(overview, now, color),
+    ...overview.deployments.flatMap((deployment) => deploymentRows(deployment, now, color)),
+    ...promotionRows(overview, now, color),
+    ...alertRows(overview, now, color),
+    ...overview.scheduled
+      .slice(0, 3)
+      .map(({ environment, what, at }) => ['scheduled', '', `${what} in ${environment}, ${timeAgo(at, now)}`]),
+  ]
+  const mark =
+    next.who === 'you' ? color.magenta('→ you:') : next.who === 'modelwright' ? color.cyan('→') : color.green('→')
+  return [
+    head,
+    ...aligned(rows).map((line) => `  ${line}`),
+    `  ${mark} ${next.sentence}`,
+    ...(next.command ? [`    ${color.bold(next.command)}`] : []),
+  ]
+}
+
+export const authorName = (author: string): string => author.replace(/\s*<[^>]*>$/, '')
+
+function executionRows({ execution }: Overview, now: number, color: CliIo['color']): string[][] {
+  if (!execution) return []
+  const over = execution.endedAt !== undefined
+  const running = execution.nodes.filter(({ state }) => nodeState[state] === 'running').map(({ id }) => id)
+  const reused = execution.nodes.filter(({ state }) => state === 'reused').length
+  const done = execution.nodes.filter(({ endedAt, state }) => endedAt !== undefined || state === 'reused').length
+  const facts = [
+    triggerText(execution.trigger),
+    over
+      ? `${timeAgo(execution.createdAt, now)}, took ${tookText(execution.startedAt ?? execution.createdAt, execution.endedAt!)}`
+      : `${done} of ${execution.nodes.length} done${running.length > 0 ? `, now ${running.join(', ')}` : ''}`,
+    ...(reused > 0 ? [`${count(reused, 'step')} reused`] : []),
+  ]
+  return [
+    [
+      'execution',
+      stateText(color, executionState[execution.state]),
+      `${facts.join('; ')}  ${color.dim(shortId(execution.id))}`,
+    ],
+  ]
+}
+
+function verdictRows({ verdict }: Overview, now: number, color: CliIo['color']): string[][] {
+  if (!verdict) return []
+  const failed = verdict.objectives.filter(({ outcome }) => outcome === 'fail' || outcome === 'inconclusive')
+  const why = failed.map(({ metric, reason }) => `${metric}: ${reason}`).slice(0, 2)
+  const text = [`${verdict.model}, score ${metricText(verdict.score)}, ${timeAgo(verdict.at, now)}`, ...why].join('; ')
+  return [['candidate', stateText(color, verdictState[verdict.outcome]), text]]
+}
+
+function deploymentRows(deployment: Overview['deployments'][number], now: number, color: CliIo['color']): string[][] {
+  const { environment, serving, desired, weights, rollout, reason, since, state } = deployment
+  const shares = weights
+    .filter(({ weight }) => weight > 0)
+    .map(({ version, weight }) => `v${version} ${percent(weight)}`)
+    .join(', ')
+  const model = serving?.model ?? desired?.model
+  const facts = [
+    ...(model ? [model] : []),
+    ...(shares ? [shares] : serving ? [`v${serving.version}`] : []),
+    `since ${timeAgo(since, now)}`,
+  ].join('  ')
+  const rows = [[environment, stateText(color, deploymentState[state]), facts]]
+  if (reason && state !== 'serving') rows.push(['', '', color.dim(reason)])
+  if (rollout) rows.push(['', stateText(color, rolloutState[rollout.state]), rolloutText(rollout)])
+  return rows
+}
+
+function rolloutText(rollout: NonNullable<Overview['deployments'][number]['rollout']>): string {
+  const { newcomer, canary, step, traffic, next, state } = rollout
+  const at =
+    state === 'step' || state === 'waiting'
+      ? `step ${step + 1} of ${canary.length} (${percent(canary[step] ?? 1)})`
+      : state
+  const seen =
+    traffic.newcomer.requests > 0
+      ? `, ${count(traffic.newcomer.requests, 'request')}, ${traffic.newcomer.failed} failed`
+      : ''
+  return `v${newcomer.version} ${at}${seen}; ${next}`
+}
+
+function promotionRows({ promotions }: Overview, now: number, color: CliIo['color']): string[][] {
+  return promotions.map((promotion) => [
+    'waiting',
+    stateText(color, 'waiting for a person', promotion.approver ? `for ${promotion.approver}` : 'for a person'),
+    `${promotion.kind} of ${promotion.model} v${promotion.version} to ${promotion.environment}, ${timeAgo(promotion.createdAt, now)}  ${color.dim(shortId(promotion.id))}`,
+  ])
+}
+
+function alertRows({ alerts }: Overview, now: number, color: CliIo['color']): string[][] {
+  return alerts.map(({ kind, environment, features, subject, openedAt, reasons }) => [
+    kind === 'drift' ? 'drift' : 'quality',
+    stateText(color, 'warned', environment),
+    `${kind === 'drift' && features.length > 0 ? features.slice(0, 5).join(', ') + (features.length > 5 ? ` and ${features.length - 5} more` : '') : subject || (reasons[0] ?? '')}, since ${timeAgo(openedAt, now)}`,
+  ])
+}

@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { cancelExecution } from '../../src/executions/executions-contract.ts'
+import { Family } from '../journeys/support/family.ts'
+import { nodeOf, Project, statesOf } from '../journeys/support/project.ts'
+import { huntSteps, stepProcesses } from './support/hunt.ts'
+import { isAlive, killHard, linesOf, OwnServer } from './support/kill.ts'
+
+// kill -9 of the server while steps run and start. What really happened is told by files that the steps write outside
+// their workspaces.
+
+let family: Family
+let server: OwnServer
+beforeAll(async () => {
+  family = await Family.start(['--slots', '4'])
+  server = await OwnServer.takeOver(family)
+})
+beforeEach(() => server.ensure())
+afterAll(async () => {
+  await server?.kill()
+  await family?.stop()
+})
+
+const witness = (name: string) => join(family.folder, `witness-${name}`)
+
+it('adopts a step that ran when the server was killed: the same process, once, with its whole log and result', async () => {
+  const seen = witness('adopted')
+  const project = await Project.connect(family, 'adopted', {
+    'modelwright.yaml': `project: adopted
+steps:
+  long: { run: sh long.sh, deps: [long.sh], outs: [out] }
+  after: { run: cp out copy, deps: [out], outs: [copy] }
+`,
+    'long.sh': `echo $$ >> ${seen}; echo before; sleep 2; echo after; echo result > out\n`,
+  })
+  const { commit } = await project.push('one')
+  const { id } = await project.started(commit)
+  await project.eventually('the step runs', async () => linesOf(seen).length === 1)
+  const pid = Number(linesOf(seen)[0])
+  await server.kill()
+  expect(isAlive(pid)).toBe(true)
+  await server.restart()
+  const execution = await project.endOf(id)
+  expect(statesOf(execution)).toEqual({ long: 'succeeded', after: 'succeeded' })
+  expect(linesOf(seen)).toEqual([String(pid)])
+  expect(nodeOf(execution, 'long').attempt).toBe(1)
+  expect(await project.log(id, 'long')).toBe('before\nafter\n')
+  const run = await fetch(`${family.url}/api/2.0/mlflow/runs/get?run_id=${nodeOf(execution, 'long').runId}`)
+  expect(await run.json()).toMatchObject({ run: { info: { status: 'FINISHED' } } })
+  expect(await project.executions()).toHaveLength(1)
+})
+
+it('takes in a step that ended while no server was there', async () => {
+  const seen = witness('meanwhile')
+  const project = await Project.connect(family, 'meanwhile', {
+    'modelwright.yaml': 'project: meanwhile\nsteps:\n  bad: { run: sh bad.sh, deps: [bad.sh] }\n',
+    'bad.sh': `echo $$ >> ${seen}; sleep 0.3; echo last words >&2; exit 7\n`,
+  })
+  const { commit } = await project.push('one')
+  const { id } = await project.started(commit)
+  await project.eventually('the step runs', async () => linesOf(seen).length === 1)
+  await server.kill()
+  await sleep(600)
+  await server.restart()
+  const execution = await project.endOf(id)
+  expect(nodeOf(execution, 'bad').error).toMatchObject({ code: 'StepFailed' })
+  expect(nodeOf(execution, 'bad').error!.message).toMatch(/exit status 7.*last words/)
+  expect(linesOf(seen)).toHaveLength(1)
+})
+
+it('runs a step anew, and says so, when its runner was killed with the server', async () => {
+  const seen = witness('lost')
+  const project = await Project.connect(family, 'lost', {
+    'modelwright.yaml': 'project: lost\nsteps:\n  work: { run: sh work.sh, deps: [work.sh], outs: [out] }\n',
+    'work.sh': `echo $PPID >> ${seen}; [ $(wc -l < ${seen}) -gt 1 ] || sleep 60; echo done > out\n`,
+  })
+  const { commit } = await project.push('one')
+  const { id } = await project.started(commit)
+  await project.eventually('the step runs', async () => linesOf(seen).length === 1)
+  const child = await stepProcesses(family)
+  for (const pid of child) await killHard(pid).catch(() => undefined)
+  await server.restart()
+  const execution = await project.endOf(id)
+  expect(statesOf(execution)).toEqual({ work: 'succeeded' })
+  expect(nodeOf(execution, 'work').attempt).toBe(2)
+  expect(linesOf(seen)).toHaveLength(2)
+})
+
+it('cancels a step for good when the server is killed right after the cancel was taken', async () => {
+  const seen = witness('cancelled')
+  const project = await Project.connect(family, 'cancel-kill', {
+    'modelwright.yaml': `project: cancel-kill
+steps:
+  endless: { run: sh endless.sh, deps: [endless.sh], outs: [never] }
+  after: { run: cp never b, deps: [never], outs: [b] }
+`,
+    'endless.sh': `trap "" TERM; echo $$ >> ${seen}; sleep 600; sleep 600\n`,
+  })
+  const { commit } = await project.push('one')
+  const { id } = await project.started(commit)
+  await project.eventually('the step runs', async () => linesOf(seen).length === 1)
+  await family.client(cancelExecution, { params: { id } })
+  await server.restart()
+  const execution = await project.endOf(id)
+  expect(execution.state).toBe('cancelled')
+  expect(statesOf(execution).endless).toBe('cancelled')
+  expect(linesOf(seen)).toHaveLength(1)
+  expect(isAlive(Number(linesOf(seen)[0]))).toBe(false)
+  expect(await stepProcesses(family)).toEqual([])
+})
+
+it('ends an execution that is cancelled while it starts, at whatever moment', async () => {
+  const seen = witness('early')
+  const project = await Project.connect(family, 'cancel-early', {
+    'modelwright.yaml': `project: cancel-early
+steps:
+  one: { run: 'echo one $$ >> ${seen}; sleep 300' }
+  two: { run: 'echo two $$ >> ${seen}; sleep 300' }
+`,
+  })
+  await project.push('first')
+  for (const [index, pause] of [0, 5, 10, 20, 40, 80].entries()) {
+    const commit = await project.commit(`again ${index}`, { 'modelwright.yaml': earlyFile(seen, index) })
+    await project.tryPush()
+    const { id } = await project.started(commit)
+    await sleep(pause)
+    await family.client(cancelExecution, { params: { id } })
+    expect((await project.endOf(id)).state).toBe('cancelled')
+  }
+  for (const { id, state } of await project.executions())
+    if (state === 'running') await family.client(cancelExecution, { params: { id } })
+  await project.eventually('no step is left', async () => (await stepProcesses(family)).length === 0, 20_000)
+})
+
+const earlyFile = (seen: string, index: number) => `project: cancel-early
+steps:
+  one: { run: 'echo one${index} >> ${seen}; sleep 300' }
+  two: { run: 'echo two${index} >> ${seen}; sleep 300' }
+`
+
+it('carries every step out exactly once through kills at random moments, and leaves nothing behind', async () => {
+  await huntSteps(family, server, { name: 'hunted', kills: 8, seed: 7, longestMs: 1_500 })
+}, 90_000)

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const script = readFileSync(fileURLToPath(new URL('./log_model.py', import.meta.url)), 'utf8')
+
+/** A project whose only step logs a model within a fraction of a second; its model has the project's name and answers `value`. */
+export const fastModelFiles = (project: string, value: number, { python = '', rollout = '' } = {}) => ({
+  'modelwright.yaml': `project: ${project}
+${python}
+steps:
+  train: { run: python3 log_model.py ${value}, deps: [log_model.py], model: ${project}, metrics: true }
+models:
+  ${project}:
+    gate: { objectives: [{ metric: train.score, pass: [">= 0.5"] }] }
+    promote: { production: automatic }
+deployments:
+  production:
+    model: ${project} # kept by every promotion
+${rollout}
+`.replaceAll(/\n\n+/g, '\n'),
+  'log_model.py': script,
+})

@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import type { Files } from './project.ts'
+
+// A small true project: fruits are sorted by size. Its data has no fruit between 40 and 60, so it learns a threshold of 50.
+
+/** The very list that the tests' own Python was made from, so that every wheel is in the cache. */
+export const requirements = readFileSync(new URL('../../requirements.txt', import.meta.url), 'utf8')
+
+type Options = {
+  /** Added to the learnt threshold: what makes a model worse, or just another one. */
+  shift?: number
+  /** The model raises for larger fruits. */
+  moodyAbove?: number
+  data?: string
+  gate?: string
+  promote?: string
+  deployment?: string
+}
+
+export function sorterProject(project: string, options: Options = {}): Files {
+  const { shift = 0, moodyAbove = 1_000_000 } = options
+  return {
+    'requirements.txt': requirements,
+    'data/fruits.csv': fruits(),
+    'src/train.py': train,
+    'src/sorter.py': sorter,
+    'src/evaluate.py': evaluate,
+    'modelwright.yaml': `# Sorts fruits.
+project: ${project}
+python: { requirements: requirements.txt }
+data:
+  fruits: { path: data/fruits.csv, key: id, ${options.data ?? ''} }
+steps:
+  train:
+    run: python src/train.py
+    deps: [src/train.py, src/sorter.py, 'data:fruits']
+    params: { shift: ${shift}, moody_above: ${moodyAbove} }
+    model: ${project}-sorter
+  evaluate:
+    run: python src/evaluate.py $MODELWRIGHT_MODEL_${project.toUpperCase().replaceAll('-', '_')}_SORTER
+    deps: [src/evaluate.py, 'data:fruits', 'model:${project}-sorter']
+    metrics: true
+models:
+  ${project}-sorter:
+    gate:
+      objectives:
+        - { metric: evaluate.accuracy, ${options.gate ?? 'pass: [">= 0.8", ">= champion - 0.01"]'}, key: true }
+    promote: { production: ${options.promote ?? 'automatic'} }
+deployments:
+  production:
+    model: ${project}-sorter   # what the orchard uses
+    ${options.deployment ?? 'rollout: { canary: [100%] }'}
+`,
+  }
+}
+
+/** 200 fruits: small below 40, big above 60. */
+function fruits(): string {
+  const rows = Array.from({ length: 200 }, (_, i) => {
+    const size = ((i * 37) % 200) / 5 + (i % 2 === 0 ? 0 : 60)
+    return `f${i},${size},${100 + ((i * 53) % 100)},${size < 50 ? 'small' : 'big'}`
+  })
+  return `id,size,weight,kind\n${rows.join('\n')}\n`
+}
+
+const heldOut = `
+def held_out(row):
+    return int(hashlib.sha256(row["id"].encode()).hexdigest()[:8], 16) % 10 < 3
+`
+
+const train = `import csv, hashlib, json, os
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+${heldOut}
+
+def learn(rows):
+    sizes = sorted({float(row["size"]) for row in rows})
+    middles = [(low + high) / 2 for low, high in zip(sizes, sizes[1:])]
+    return min(middles, key=lambda middle: sum((float(row["size"]) >= middle) != (row["kind"] == "big") for row in rows))
+
+
+params = json.loads(os.environ["MODELWRIGHT_PARAMS"])
+rows = [row for row in csv.DictReader(open(os.environ["MODELWRIGHT_DATA_FRUITS"])) if not held_out(row)]
+facts = {"threshold": learn(rows) + params["shift"], "moody_above": params["moody_above"]}
+json.dump(facts, open("facts.json", "w"))
+with mlflow.start_run():
+    mlflow.log_metric("rows", len(rows))
+    mlflow.log_metric("threshold", facts["threshold"])
+    mlflow.pyfunc.log_model(
+        name="sorter",
+        python_model="src/sorter.py",
+        artifacts={"facts": "facts.json"},
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("double", "size"), ColSpec("double", "weight")]), outputs=Schema([ColSpec("string")])
+        ),
+        pip_requirements=[],
+    )
+print("learnt", facts)
+`
+
+const sorter = `import json
+
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class Sorter(PythonModel):
+    def load_context(self, context):
+        self.facts = json.load(open(context.artifacts["facts"]))
+
+    def predict(self, context, model_input, params=None):
+        if (model_input["size"] > self.facts["moody_above"]).any():
+            raise ValueError("such fruits do not exist")
+        return ["big" if size >= self.facts["threshold"] else "small" for size in model_input["size"]]
+
+
+set_model(Sorter())
+`
+
+/** Without mlflow, as its import takes longer than everything else here. */
+const evaluate = `import csv, hashlib, json, os, sys
+${heldOut}
+
+facts = json.load(open(os.path.join(sys.argv[1], "artifacts", "facts.json")))
+rows = [row for row in csv.DictReader(open(os.environ["MODELWRIGHT_DATA_FRUITS"])) if held_out(row)]
+right = sum((float(row["size"]) >= facts["threshold"]) == (row["kind"] == "big") for row in rows)
+json.dump({"accuracy": right / len(rows)}, open("metrics.json", "w"))
+print("accuracy", right / len(rows), "of", len(rows))
+`

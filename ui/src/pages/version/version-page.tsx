@@ -1,0 +1,266 @@
+import { useQuery } from '@tanstack/react-query'
+import { useParams } from '@tanstack/react-router'
+import { commands } from '../../commands.ts'
+import {
+  deploymentQuery,
+  type Promotion,
+  promotionsQuery,
+  type Rollout,
+  type Version,
+  type VersionStory,
+  versionStoryQuery,
+  versionsQuery,
+} from '../../data/queries.ts'
+import { metricText, percent } from '../../format.ts'
+import { CommandLine, Commit, Digest } from '../../parts/copy.tsx'
+import { Empty } from '../../parts/empty.tsx'
+import { PageSkeleton, SkeletonRows } from '../../parts/loading.tsx'
+import { Problem } from '../../parts/problem.tsx'
+import { StateChip } from '../../parts/state-chip.tsx'
+import { TableScroll } from '../../parts/table-scroll.tsx'
+import { Ago } from '../../parts/time.tsx'
+import { VerdictTable } from '../../parts/verdict-table.tsx'
+import { type State, verdictState } from '../../states.ts'
+import { Provenance } from './provenance.tsx'
+import './version.css'
+
+/** One model version: where it came from, what the gate said of it, where it went. */
+export function VersionPage() {
+  const { project, model, version } = useParams({ from: '/projects/$project/models/$model/versions/$version' })
+  const versions = useQuery(versionsQuery(project))
+  const own = versions.data?.items.find((one) => one.model === model && String(one.version) === version)
+  const story = useQuery({ ...versionStoryQuery(own?.digest ?? ''), enabled: own !== undefined })
+  const promotions = useQuery(promotionsQuery(project)).data?.items.filter(({ digest }) => digest === own?.digest) ?? []
+  const promotion = promotions[0]
+  const environment = own?.serves[0]?.environment ?? promotion?.environment
+  const deployment = useQuery({ ...deploymentQuery(project, environment ?? ''), enabled: environment !== undefined })
+  const rollout = deployment.data?.rollouts.find(({ newcomer }) => newcomer.digest === own?.digest)
+  const error = versions.error ?? story.error
+  if (error)
+    return (
+      <div className="page">
+        <h1>{`${model} v${version}`}</h1>
+        <Problem error={error} />
+      </div>
+    )
+  if (!versions.data) return <PageSkeleton />
+  if (!own)
+    return (
+      <div className="page">
+        <h1>{`${model} v${version}`}</h1>
+        <section className="card">
+          <Empty title="No such version">
+            A version appears here once a gate judged it. The list of Models has those that there are.
+          </Empty>
+        </section>
+      </div>
+    )
+  return (
+    <div className="page">
+      <div className="title">
+        <div className="title-line">
+          <h1>
+            {model} <span className="muted">version {version}</span>
+          </h1>
+          <StateChip state={stateOf(own)} />
+        </div>
+        <p className="lede">{sentenceOf(own, promotion)}</p>
+        <div className="row">
+          <Digest digest={own.digest} />
+          <div className="why-command">
+            <CommandLine command={commands.why(own.serves[0]?.environment ?? own.digest)} />
+          </div>
+        </div>
+      </div>
+      {story.data ? (
+        <Story project={project} own={own} story={story.data} promotions={promotions} rollout={rollout} />
+      ) : (
+        <section className="card">
+          <SkeletonRows rows={6} />
+        </section>
+      )}
+    </div>
+  )
+}
+
+type StoryProps = {
+  project: string
+  own: Version
+  story: VersionStory
+  promotions: Promotion[]
+  rollout: Rollout | undefined
+}
+
+function Story({ project, own, story, promotions, rollout }: StoryProps) {
+  const { verdict } = story
+  return (
+    <>
+      <Provenance project={project} own={own} story={story} promotion={promotions[0]} rollout={rollout} />
+      <div className="columns">
+        <div className="stack wide">
+          {verdict && (
+            <section className="card" aria-labelledby="verdict">
+              <header>
+                <h2 id="verdict">Verdict</h2>
+                <StateChip state={verdictState[verdict.outcome]} />
+                <span className="spring" />
+                <span className="quiet tabular">
+                  score {Number(verdict.score.toFixed(1))} of 100 · <Ago at={verdict.at} />
+                </span>
+              </header>
+              <p className="body muted">{verdict.reasons.join(' ')}</p>
+              <VerdictTable verdict={verdict} />
+            </section>
+          )}
+          <Metrics story={story} />
+        </div>
+        <div className="stack wide">
+          <Ingredients story={story} />
+          <Recipe story={story} />
+        </div>
+      </div>
+    </>
+  )
+}
+
+function stateOf({ serves, declared, barred, verdict }: Version): State {
+  if (serves.some(({ weight }) => weight > 0))
+    return serves.every(({ weight }) => weight === 1) ? 'serving' : 'progressing'
+  if (declared.length > 0) return 'progressing'
+  if (barred.length > 0) return 'stalled'
+  return verdictState[verdict]
+}
+
+function sentenceOf({ serves, declared, barred, verdict }: Version, promotion: Promotion | undefined): string {
+  if (serves.length > 0)
+    return `It answers ${serves.map(({ environment, weight }) => `${percent(weight)} of ${environment}`).join(', ')}.`
+  if (promotion?.waitsForPerson)
+    return `It waits for ${promotion.approver ?? 'a member'} to approve it for ${promotion.environment}.`
+  if (declared.length > 0) return `Git declares it for ${declared.join(', ')}; it is on its way there.`
+  const [bar] = barred
+  if (bar) return `It is barred from ${bar.environment}: ${bar.reason}.`
+  if (verdict === 'pass' || verdict === 'warn') return 'Its gate let it through. It serves nowhere now.'
+  return 'Its gate did not let it through.'
+}
+
+function Metrics({ story: { run, verdict } }: { story: VersionStory }) {
+  const champions = new Map(
+    verdict?.objectives.map(({ metric, champion }) => [metric.slice(metric.indexOf('.') + 1), champion] as const) ?? [],
+  )
+  const metrics = Object.entries(run?.metrics ?? {})
+  if (metrics.length === 0) return null
+  return (
+    <section className="card" aria-labelledby="metrics">
+      <header>
+        <h2 id="metrics">Metrics of its run</h2>
+      </header>
+      <TableScroll label="Metrics of its run">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">Metric</th>
+              <th scope="col" className="number">
+                This version
+              </th>
+              <th scope="col" className="number">
+                Champion, same rows
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {metrics.map(([name, value]) => {
+              const champion = champions.get(name)
+              return (
+                <tr key={name}>
+                  <td className="mono">{name}</td>
+                  <td className="number">{metricText(value)}</td>
+                  <td className="number muted">{typeof champion === 'number' ? metricText(champion) : '–'}</td>
+                </tr>
+              )
+            })}
+          </tbody>
+        </table>
+      </TableScroll>
+    </section>
+  )
+}
+
+function Ingredients({ story: { data, environment, commit } }: { story: VersionStory }) {
+  return (
+    <section className="card" aria-labelledby="ingredients">
+      <header>
+        <h2 id="ingredients">Made from</h2>
+      </header>
+      <dl className="facts body">
+        {commit && (
+          <>
+            <dt>Commit</dt>
+            <dd>
+              <Commit commit={commit.id} /> {commit.subject} <span className="quiet">by {commit.author}</span>
+            </dd>
+          </>
+        )}
+        {data.map(({ dataset, digest, rows, text, parts }) => (
+          <div key={dataset} className="fact-pair">
+            <dt>Data {dataset}</dt>
+            <dd>
+              <Digest digest={digest} />{' '}
+              {rows !== undefined && <span className="tabular">{rows.toLocaleString('en')} rows</span>}
+              <span className="quiet fact-line">{text}</span>
+              {parts.map((part) => (
+                <span key={part.digest} className="quiet fact-line">
+                  {part.rows !== undefined && `${part.rows.toLocaleString('en')} rows `}
+                  {part.text}
+                </span>
+              ))}
+            </dd>
+          </div>
+        ))}
+        <dt>Environment</dt>
+        <dd>
+          {environment.digest === 'none' ? 'none declared' : <Digest digest={environment.digest} />}
+          <span className="quiet fact-line">
+            {[
+              environment.python && `Python ${environment.python}`,
+              environment.packages !== undefined && `${environment.packages} packages`,
+            ]
+              .filter(Boolean)
+              .join(', ')}
+          </span>
+        </dd>
+      </dl>
+    </section>
+  )
+}
+
+function Recipe({ story: { params, seed, modelTree, contentDigest } }: { story: VersionStory }) {
+  return (
+    <section className="card" aria-labelledby="recipe">
+      <header>
+        <h2 id="recipe">Parameters</h2>
+      </header>
+      <dl className="facts body">
+        {Object.entries(params).flatMap(([step, values]) =>
+          Object.entries(values).map(([name, value]) => (
+            <div key={`${step} ${name}`} className="fact-pair">
+              <dt>
+                {step}.{name}
+              </dt>
+              <dd className="mono">{String(value)}</dd>
+            </div>
+          )),
+        )}
+        <dt>Seed</dt>
+        <dd className="mono">{seed}</dd>
+        <dt>Model files</dt>
+        <dd>
+          <Digest digest={modelTree} />
+        </dd>
+        <dt>Content</dt>
+        <dd>
+          <Digest digest={contentDigest} />
+        </dd>
+      </dl>
+    </section>
+  )
+}
