@@ -150,7 +150,7 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     'modelwright why tumour-classifier@3',
   ]).action(act(async (context, what: string) => (await import('./why.ts')).why(context, what)))
 
-  command('decide', 'approve [what]', 'say yes to a promotion or a proposed revert: Modelwright commits it', [
+  command('decide', 'approve [what]', 'say yes to a promotion, a proposed revert, or a rollout that waits', [
     'modelwright approve                   # the only one that waits',
     'modelwright approve 4b1c09de',
     'modelwright approve 4                 # version 4',

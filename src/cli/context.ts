@@ -29,7 +29,7 @@ export type CliContext = {
   projectHere: () => Promise<string | undefined>
 }
 
-export const dataFolderName = '.modelwright'
+const dataFolderName = '.modelwright'
 
 export function createContext(parts: {
   io: CliIo

@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/errors.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import { approvePromotion, listPromotions, rejectPromotion } from '../promotions/promotions-contract.ts'
 import type { CliContext } from './context.ts'
@@ -9,7 +9,7 @@ type Promotion = OutputOf<typeof listPromotions>['items'][number]
 
 const wholeId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** `modelwright approve|reject [PROMOTION|VERSION]`: the only one that waits, where none is named. */
+/** `modelwright approve|reject [PROMOTION|VERSION|ENVIRONMENT]`: the only one that waits, where none is named. */
 export async function decidePromotion(
   context: CliContext,
   what: 'approve' | 'reject',
@@ -18,11 +18,31 @@ export async function decidePromotion(
 ): Promise<number> {
   const { io } = context
   const client = await context.client()
-  const id = which && wholeId.test(which) ? which : (await meant(context, what, which, options)).id
+  const waiting = which && wholeId.test(which) ? { id: which } : await meantOrRollout(context, what, which, options)
+  if ('rollout' in waiting) return (await import('./rollouts.ts')).steerRollout(context, 'continue', waiting.rollout)
+  const { id } = waiting
   const decided = await client(what === 'approve' ? approvePromotion : rejectPromotion, { params: { id } })
   if (io.json) io.out(`${JSON.stringify(decided)}\n`)
   else io.out(`${told(what, decided)}\n`)
   return 0
+}
+
+/** A rollout that waits for a person is approved by going on, where no promotion is meant. */
+async function meantOrRollout(
+  context: CliContext,
+  what: 'approve' | 'reject',
+  which: string | undefined,
+  options: { environment?: string },
+): Promise<Promotion | { rollout: string }> {
+  try {
+    return await meant(context, what, which, options)
+  } catch (error) {
+    if (what === 'reject' || !isAppError(error, 'NotFound')) throw error
+    const { waitingRollout } = await import('./rollouts.ts')
+    const rollout = await waitingRollout(context, which ?? options.environment)
+    if (rollout) return { rollout }
+    throw error
+  }
 }
 
 async function meant(

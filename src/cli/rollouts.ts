@@ -51,6 +51,18 @@ export async function steerRollout(
   return 0
 }
 
+/** The id of the only rollout that waits for a person and may be meant. */
+export async function waitingRollout(context: CliContext, which: string | undefined): Promise<string | undefined> {
+  const found = (await underWay(context)).filter((one) => one.state === 'waiting' && isNamed(one, which))
+  return found.length === 1 ? found[0]!.id : undefined
+}
+
+const isNamed = ({ id, environment, newcomer }: Rollout, which: string | undefined): boolean =>
+  which === undefined ||
+  environment === which ||
+  id.endsWith(which) ||
+  [`${newcomer.version}`, `v${newcomer.version}`].includes(which)
+
 async function underWay(context: CliContext): Promise<Rollout[]> {
   const project = await context.project()
   const { items } = await (await context.client())(listDeployments, { params: { project } })
@@ -59,14 +71,7 @@ async function underWay(context: CliContext): Promise<Rollout[]> {
 
 async function meant(context: CliContext, which: string | undefined): Promise<Rollout> {
   const rollouts = await underWay(context)
-  const found = rollouts.filter(
-    ({ id, environment, newcomer }) =>
-      which === undefined ||
-      environment === which ||
-      id === which ||
-      id.endsWith(which) ||
-      [`${newcomer.version}`, `v${newcomer.version}`].includes(which),
-  )
+  const found = rollouts.filter((one) => isNamed(one, which))
   if (found.length === 1) return found[0]!
   const names = rollouts.map(({ environment, newcomer }) => `${environment} (version ${newcomer.version})`).join(', ')
   if (found.length > 1)

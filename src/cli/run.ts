@@ -92,12 +92,17 @@ export function verdictLines({ color }: Pick<CliContext['io'], 'color'>, verdict
     metric,
     metricText(value),
     champion === undefined || champion === null ? '' : metricText(champion),
-    reason,
+    withoutName(reason, metric),
   ])
+  const toldAbove = new Set(verdict.objectives.map(({ reason }) => reason))
   const right = (head: string) => ({ head, align: 'right' as const })
   return [
     `${stateText(color, verdictState[verdict.outcome])}  gate of ${verdict.model}, score ${metricText(verdict.score)} of 100`,
     ...table(['', 'OBJECTIVE', right('VALUE'), right('CHAMPION'), 'WHY'], rows).map((line) => `  ${line}`),
-    ...verdict.reasons.map((reason) => `  ${color.dim(reason)}`),
+    ...verdict.reasons.filter((reason) => !toldAbove.has(reason)).map((reason) => `  ${color.dim(reason)}`),
   ]
 }
+
+/** An objective's reason begins with its metric, which stands beside it here. */
+export const withoutName = (reason: string, metric: string): string =>
+  reason.startsWith(`${metric}: `) ? reason.slice(metric.length + 2) : reason

@@ -91,5 +91,3 @@ export const rolloutState = {
 /** `✓ passed`; another word in its place where that says more. */
 export const stateText = (color: CliIo['color'], state: State, word: string = state): string =>
   color[states[state].color](`${states[state].sign} ${word}`)
-
-export const stateSign = (color: CliIo['color'], state: State): string => color[states[state].color](states[state].sign)

@@ -34,18 +34,18 @@ export async function status(context: CliContext, options: { all?: boolean }): P
   return 0
 }
 
+/** The gateway is known only beside a server of this data folder. */
 async function processesOf(context: CliContext): Promise<Process[]> {
   const runDir = join(await context.dataDir(), 'run')
-  const named = await context.serverUrl().catch(() => undefined)
   const local = memberFacts(runDir, 'server')
-  const server = { url: named ?? local?.url, pid: named === undefined || named === local?.url ? local?.pid : undefined }
+  const url = await context.serverUrl().catch(() => undefined)
+  const isElsewhere = url !== local?.url && (context.options.server ?? context.env.MODELWRIGHT_SERVER) !== undefined
   const gateway = memberFacts(runDir, 'gateway')
-  return Promise.all(
-    [
-      { name: 'server', ...server },
-      { name: 'gateway', url: gateway?.url, pid: gateway?.pid },
-    ].map(async ({ name, url, pid }) => ({ name, url, pid, answers: url !== undefined && (await isWell(url)) })),
-  )
+  const known = [
+    { name: 'server', url, pid: url === local?.url ? local?.pid : undefined },
+    ...(isElsewhere ? [] : [{ name: 'gateway', url: gateway?.url, pid: gateway?.pid }]),
+  ]
+  return Promise.all(known.map(async (one) => ({ ...one, answers: one.url !== undefined && (await isWell(one.url)) })))
 }
 
 export async function isWell(url: string): Promise<boolean> {
@@ -135,7 +135,9 @@ function executionRows({ execution }: Overview, now: number, color: CliIo['color
 function verdictRows({ verdict }: Overview, now: number, color: CliIo['color']): string[][] {
   if (!verdict) return []
   const failed = verdict.objectives.filter(({ outcome }) => outcome === 'fail' || outcome === 'inconclusive')
-  const why = failed.map(({ metric, reason }) => `${metric}: ${reason}`).slice(0, 2)
+  const why = failed
+    .map(({ metric, reason }) => (reason.startsWith(metric) ? reason : `${metric}: ${reason}`))
+    .slice(0, 2)
   const text = [`${verdict.model}, score ${metricText(verdict.score)}, ${timeAgo(verdict.at, now)}`, ...why].join('; ')
   return [['candidate', stateText(color, verdictState[verdict.outcome]), text]]
 }
@@ -152,7 +154,7 @@ function deploymentRows(deployment: Overview['deployments'][number], now: number
     ...(shares ? [shares] : serving ? [`v${serving.version}`] : []),
     `since ${timeAgo(since, now)}`,
   ].join('  ')
-  const rows = [[environment, stateText(color, deploymentState[state]), facts]]
+  const rows = [[environment, stateText(color, deploymentState[state], state), facts]]
   if (reason && state !== 'serving') rows.push(['', '', color.dim(reason)])
   if (rollout) rows.push(['', stateText(color, rolloutState[rollout.state]), rolloutText(rollout)])
   return rows

@@ -27,9 +27,8 @@ export async function upInForeground(
     say: (line) => io.err(`${line}\n`),
   })
   const told = untilTold().then(() => stopping.abort())
-  const ready = familyReady(config, stopping.signal).then((urls) => urls && io.out(whereToLook(urls, io)))
-  await Promise.race([running, told])
-  stopping.abort()
+  const ready = familyReady(config, stopping.signal, process.pid).then((urls) => urls && io.out(whereToLook(urls, io)))
+  await Promise.race([running, told]).finally(() => stopping.abort())
   await Promise.all([running, ready])
   return 0
 }
@@ -62,14 +61,14 @@ export async function upInBackground(config: Config, flags: Flags, io: CliIo): P
 
 type Urls = { server: string; gateway: string }
 
-/** Undefined where the signal aborts before both answer. */
-export async function familyReady(config: Config, signal: AbortSignal): Promise<Urls | undefined> {
-  while (!signal.aborted) {
+/** Undefined where the signal aborts before both answer. `supervisor`: only the family of that one counts. */
+export async function familyReady(config: Config, signal: AbortSignal, supervisor?: number): Promise<Urls | undefined> {
+  for (; !signal.aborted; await sleep(50)) {
+    if (supervisor !== undefined && memberFacts(config.runDir, 'supervisor')?.pid !== supervisor) continue
     const server = memberFacts(config.runDir, 'server')
     const gateway = memberFacts(config.runDir, 'gateway')
     if (server && gateway && (await answers(`${server.url}/health`)) && (await answers(`${gateway.url}/health`)))
       return { server: server.url, gateway: gateway.url }
-    await sleep(50)
   }
   return undefined
 }

@@ -60,7 +60,7 @@ export function environmentLines(story: EnvironmentStory, now: number, color: Co
       [
         [
           environment,
-          `${stateText(color, deploymentState[deployment.state])}${shares ? `  ${shares}` : ''}${deployment.reason ? `  ${color.dim(deployment.reason)}` : ''}`,
+          `${stateText(color, deploymentState[deployment.state], deployment.state)}${shares ? `  ${shares}` : ''}${deployment.reason ? `  ${color.dim(deployment.reason)}` : ''}`,
         ],
         ...placeRows(story, now, color),
         ...(story.version ? versionRows(story.version, now, color) : []),

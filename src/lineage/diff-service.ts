@@ -152,12 +152,9 @@ export class DiffService {
 
   async #data(
     project: string,
-    used: readonly { dataset: string; digest: string }[],
+    used: readonly { dataset: string; digest: string; path: string }[],
   ): Promise<Record<string, DataStory>> {
-    const stories = await this.#stories.data(
-      project,
-      Object.fromEntries(used.map(({ dataset, digest }) => [dataset, digest])),
-    )
+    const stories = await this.#stories.data(project, used)
     return Object.fromEntries(stories.map((story) => [story.dataset, story]))
   }
 

@@ -13,7 +13,7 @@ const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
 /** NaN has no JSON form: it comes as a text. */
 const metricValue = z.union([z.number(), z.literal('NaN')])
 
-export const commitShape = z.object({ id: z.string(), author: z.string(), subject: z.string(), at: z.int() })
+const commitShape = z.object({ id: z.string(), author: z.string(), subject: z.string(), at: z.int() })
 
 const contentShape = z.object({
   digest: z.string(),
@@ -23,7 +23,7 @@ const contentShape = z.object({
   firstSeenAt: z.int().optional(),
 })
 
-export const dataShape = contentShape.extend({
+const dataShape = contentShape.extend({
   dataset: z.string(),
   parts: z.array(contentShape).describe('of joined data: what it was made of'),
 })
@@ -45,7 +45,7 @@ const lockShape = z.object({
 })
 
 /** Where a model version comes from, from its manifest on. */
-export const versionStoryShape = z.object({
+const versionStoryShape = z.object({
   project: z.string(),
   model: z.string(),
   version: z.int().optional(),
@@ -125,7 +125,7 @@ export const whyVersion = route({
   errors: ['NotFound'],
 })
 
-export const scheduledShape = z.object({ environment: z.string(), what: z.string(), at: z.int() })
+const scheduledShape = z.object({ environment: z.string(), what: z.string(), at: z.int() })
 
 export const getOverview = route({
   id: 'overview.get',

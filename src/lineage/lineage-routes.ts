@@ -24,7 +24,7 @@ import { VersionStories } from './version-stories.ts'
 import { VersionViews } from './version-views.ts'
 import { WhyService } from './why-service.ts'
 
-export type LineageParts = {
+type LineageParts = {
   db: Db
   clock: Clock
   /** The endpoints of the slices above: executions, gates, labels, monitoring, projects, promotions, rollouts, serving. */

@@ -98,10 +98,6 @@ function lineageOver(bench: RolloutBench) {
       const change = { state: 'succeeded' as const, runId, startedAt: at, endedAt: at + 5 }
       await store.changeNode(tx, execution, 'train', change, at)
       await store.setState(tx, execution, 'succeeded', at + 5)
-      await artifacts.recordDatasetVersion(tx, {
-        ...{ project, dataset: 'biopsies', digest: data.biopsies.digest, rows: 300, createdAt: at },
-        origin: { kind: 'git', path: 'b.csv' },
-      })
       await new GateStore(db).save(tx, {
         ...{ id: `verdict-${id}`, project, executionId: id as ExecutionId, model: 'tumour-classifier', at },
         verdict: { outcome: 'pass', score: 100, objectives: [], reasons: ['all bounds hold'], ruleVersion: 'judge/1' },
@@ -143,7 +139,7 @@ describe('lineage', () => {
         commit: { id: commit, subject: 'work', author: expect.stringContaining('Someone Else') },
         execution: { id: 'e1', trigger: { kind: 'push' } },
         verdict: { id: 'verdict-e1', outcome: 'pass' },
-        data: [{ dataset: 'biopsies', rows: 300, origin: 'git', text: 'b.csv in Git' }],
+        data: [{ dataset: 'biopsies', origin: 'git', text: 'b.csv in Git' }],
         environment: { digest: 'none' },
         params: { train: { depth: 3 } },
       },
@@ -158,10 +154,10 @@ describe('lineage', () => {
   it('tells of joined data what it was made of, with the rows of each part', async () => {
     await begin()
     const [base, added, joined] = ['base', 'added', 'data'].map(digestOf) as [Digest, Digest, Digest]
+    await lineage.executed('e1', { params: {}, auc: 1, digest: joined })
     const version = { project, dataset: 'biopsies', createdAt: 5 }
     await transact(bench.db, async (tx) => {
       const record = lineage.artifacts.recordDatasetVersion.bind(lineage.artifacts)
-      await record(tx, { ...version, digest: base, rows: 300, origin: { kind: 'git', path: 'b.csv' } })
       const origin = { kind: 'labelled predictions', environment: 'production', until: 0 } as const
       await record(tx, { ...version, digest: added, rows: 40, origin })
       await record(tx, { ...version, digest: joined, rows: 340, origin: { kind: 'joined', base, added } })
@@ -175,7 +171,7 @@ describe('lineage', () => {
             rows: 340,
             origin: 'joined',
             parts: [
-              { digest: base, rows: 300, text: 'b.csv in Git' },
+              { digest: base, text: 'b.csv in Git' },
               { digest: added, rows: 40, text: expect.stringContaining('rows that production saw') },
             ],
           },

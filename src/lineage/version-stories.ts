@@ -18,6 +18,9 @@ import type { VersionViews } from './version-views.ts'
 export type VersionStory = OutputOf<typeof whyVersion>
 export type DataStory = VersionStory['data'][number]
 
+/** `path`: where its file lies in the commit. */
+type UsedData = { dataset: string; digest: string; path?: string | undefined }
+
 export type VersionStoryParts = {
   ask: Client
   views: VersionViews
@@ -40,15 +43,21 @@ export class VersionStories {
     const { promotions, views, ask } = this.#parts
     const manifest = await promotions.manifestOf(digest)
     const { project, model, modelTree, contentDigest, seed, params, createdAt } = manifest
-    const [judged, run, execution, commit, verdict, data, environment] = await Promise.all([
+    const [judged, run, execution, commit, verdict, environment] = await Promise.all([
       views.judged(digest),
       this.#run(manifest.run),
       ifThere(ask(getExecution, { params: { id: manifest.execution } })),
       this.commit(project, manifest.commit),
       ifThere(ask(getVerdict, { params: { id: manifest.verdict.id } })),
-      this.data(project, manifest.data),
       this.lock(manifest.environmentLock),
     ])
+    const data = await this.data(
+      project,
+      Object.entries(manifest.data).map(([dataset, content]) => ({
+        ...{ dataset, digest: content },
+        path: execution?.data.find((one) => one.dataset === dataset)?.path,
+      })),
+    )
     return {
       ...{ project, model, digest, createdAt, modelTree, contentDigest, seed, params, data, environment },
       ...(judged ? { version: judged.version } : {}),
@@ -64,9 +73,9 @@ export class VersionStories {
     return info && commitStory(info)
   }
 
-  async data(project: string, digests: Readonly<Record<string, string>>): Promise<DataStory[]> {
+  async data(project: string, used: readonly UsedData[]): Promise<DataStory[]> {
     const known = await this.#parts.artifacts.datasetVersions(project)
-    return Object.entries(digests).map(([dataset, digest]) => dataStory(dataset, digest, known))
+    return used.map((one) => dataStory(one, known))
   }
 
   async lock(digest: Digest | 'none'): Promise<VersionStory['environment']> {
@@ -115,14 +124,14 @@ export async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function dataStory(dataset: string, digest: string, known: readonly DatasetVersion[]): DataStory {
+function dataStory({ dataset, digest, path }: UsedData, known: readonly DatasetVersion[]): DataStory {
   const find = (wanted: string) =>
     known.find((one) => one.digest === wanted && one.dataset === dataset) ?? known.find((one) => one.digest === wanted)
   const version = find(digest)
   const parts = version?.origin.kind === 'joined' ? [version.origin.base, version.origin.added] : []
   return {
     dataset,
-    ...contentFrom(digest, version),
-    parts: parts.map((part) => contentFrom(part, find(part))),
+    ...contentFrom(digest, version, path),
+    parts: parts.map((part) => contentFrom(part, find(part), path)),
   }
 }

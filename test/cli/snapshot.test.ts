@@ -90,7 +90,7 @@ describe('a snapshot of the working tree', () => {
     writeFileSync(join(root, 'kept.txt'), 'ours\n')
     git('add', '-A')
     commit('ours')
-    expect(() => git('merge', '-q', 'other')).toThrow()
+    expect(() => git('-c', 'user.name=Ann', '-c', 'user.email=a@example.org', 'merge', '-q', 'other')).toThrow()
     const { commit: id } = await take()
     expect(git('show', `${id}:kept.txt`)).toContain('<<<<<<<')
     expect(git('status', '--porcelain')).toContain('UU kept.txt')

@@ -18,6 +18,7 @@ mypkg @ https://example.org/mypkg-1.0.tar.gz
   ])
 })
 
-it('says of a digest that nothing recorded that it is unknown', () => {
+it('says of a digest that is not recorded which file of the commit it is, or that it is unknown', () => {
   expect(contentFrom(digestOf('x'), undefined)).toMatchObject({ origin: 'unknown' })
+  expect(contentFrom(digestOf('x'), undefined, 'b.csv')).toMatchObject({ origin: 'git', text: 'b.csv in Git' })
 })

@@ -8,9 +8,15 @@ export type Content = {
   firstSeenAt?: number
 }
 
-/** A content of a dataset with where it came from in words. `version` undefined: nothing is recorded of that digest. */
-export function contentFrom(digest: string, version: DatasetVersion | undefined): Content {
-  if (!version) return { digest, origin: 'unknown', text: 'nothing is recorded of it' }
+/**
+ * A content of a dataset with where it came from in words. Only what Modelwright froze or joined is recorded as a `version`;
+ * anything else is a file of the commit, at `path`.
+ */
+export function contentFrom(digest: string, version: DatasetVersion | undefined, path?: string): Content {
+  if (!version)
+    return path
+      ? { digest, origin: 'git', text: `${path} in Git` }
+      : { digest, origin: 'unknown', text: 'nothing is recorded of it' }
   const { rows, createdAt, origin } = version
   const count = rows === undefined ? {} : { rows }
   return { digest, ...count, origin: origin.kind, text: originText(origin), firstSeenAt: createdAt }

@@ -41,9 +41,7 @@ export function rolloutText(rollout: NonNullable<Story['rollout']>): string {
   const share = `${Math.round((rollout.canary[rollout.step] ?? 1) * 1000) / 10} %`
   switch (rollout.state) {
     case 'done':
-      return rollout.straight
-        ? `took all traffic at once (${rollout.straight})`
-        : `went out in ${rollout.canary.length} steps`
+      return rollout.straight ? 'took all traffic at once' : `went out in ${rollout.canary.length} steps`
     case 'preparing':
       return 'is being loaded'
     case 'step':
