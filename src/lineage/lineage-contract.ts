@@ -82,7 +82,7 @@ export const whyEnvironment = route({
   id: 'why.environment',
   summary: 'What serves in an environment, and why: model, run, commit, data, environment, verdict, approval, rollout',
   method: 'GET',
-  path: '/api/v1/why/:project/:environment',
+  path: '/api/v1/projects/:project/environments/:environment/why',
   access: 'read',
   params: ofProject.extend({ environment: z.string() }),
   output: placeStoryShape.extend({

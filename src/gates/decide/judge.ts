@@ -265,4 +265,6 @@ function sum(numbers: number[]): number {
 const names = (objectives: ObjectiveVerdict[]): string => objectives.map((one) => one.metric).join(', ')
 const quoted = (bounds: Bound[]): string => bounds.map((bound) => `"${bound.text}"`).join(', ')
 const percent = (share: number): string => `${Number((share * 100).toFixed(2))}%`
-const show = (value: number): string => (Number.isFinite(value) ? String(value) : `${value} (not a finite number)`)
+/** Six digits are more than a metric knows of itself; the whole value stands beside the reason. */
+const show = (value: number): string =>
+  Number.isFinite(value) ? String(Number(value.toPrecision(6))) : `${value} (not a finite number)`
