@@ -20,7 +20,10 @@ const must = (command, words, options) => {
   if (code !== 0) process.exit(code)
 }
 
-/** `npm ci` when the lock has changed since the last time, or never ran. */
+/**
+ * When the lock has changed since the last time, or nothing was installed yet. Not `npm ci`: it refuses a lock that lacks other
+ * platforms' optional packages, and mirrors of the registry often have only some platforms.
+ */
 function install() {
   const lock = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
@@ -28,7 +31,7 @@ function install() {
   const stamp = join(root, 'node_modules', '.modelwright-lock')
   if (existsSync(node) && existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   console.log('Installing packages (once per lock file) …')
-  must('npm', ['ci', '--no-fund', '--no-audit', '--loglevel', 'error'])
+  must('npm', ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel', 'error'])
   writeFileSync(stamp, lock)
 }
 
@@ -83,6 +86,9 @@ const tasks = {
     ])
   },
 }
+
+// Ctrl-C reaches the child as well: what it leaves behind is for it to clear up, and this waits until it has.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {})
 
 if (!Object.hasOwn(tasks, task)) {
   console.error(`Unknown task ${task}; there are: ${Object.keys(tasks).join(', ')}.`)

@@ -1,15 +1,37 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { AppError } from '../kernel/errors.ts'
+
+/** @throws AppError DataFolderUnusable, StorageFull */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw asFolderError(path, cause)
+  }
+}
+
+function asFolderError(path: string, cause: unknown): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  if (!code) return cause
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new AppError('StorageFull', `The disk is full: ${path} cannot be made.`, 'Free space on it.', { cause })
+  return new AppError(
+    'DataFolderUnusable',
+    `${path} cannot be used as a folder: ${code}.`,
+    'Choose another with --data-dir, or make it a folder that this user may write to.',
+    { cause },
+  )
+}
 
 /**
  * One server per data folder. The lock is SQLite's own on a file of its own: the system lets go of it however the process ends,
  * so that no stale lock is ever left behind.
  */
 export function lockDataFolder(runDir: string, name: string): { release(): void } {
-  mkdirSync(runDir, { recursive: true, mode: 0o700 })
-  const lock = new DatabaseSync(join(runDir, `${name}.lock`))
+  makeFolder(runDir)
+  const lock = openLock(join(runDir, `${name}.lock`))
   try {
     lock.exec('PRAGMA busy_timeout = 300; BEGIN EXCLUSIVE')
   } catch (cause) {
@@ -23,4 +45,34 @@ export function lockDataFolder(runDir: string, name: string): { release(): void 
     )
   }
   return { release: () => lock.close() }
+}
+
+function openLock(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path)
+  } catch (cause) {
+    throw new AppError(
+      'DataFolderUnusable',
+      `${path} cannot be opened: ${(cause as Error).message}.`,
+      'Choose another with --data-dir, or make it a folder that this user may write to.',
+      { cause },
+    )
+  }
+}
+
+/**
+ * The process that holds the lock, as the kernel tells it: never a stranger to whom a dead one's pid has passed, and also one that
+ * has not come to write its facts. Undefined where nobody does; 'unknown' where the kernel does not tell.
+ */
+export function lockHolder(runDir: string, name: string): number | undefined | 'unknown' {
+  const facts = statSync(join(runDir, `${name}.lock`), { throwIfNoEntry: false })
+  if (!facts) return undefined
+  try {
+    // proc(5): `1: POSIX  ADVISORY  WRITE 25808 fe:00:10117825 1073741824 1073742335`
+    const line = new RegExp(`^\\d+: POSIX .* WRITE (\\d+) \\w+:\\w+:${facts.ino} `, 'm')
+    const pid = line.exec(readFileSync('/proc/locks', 'utf8'))?.[1]
+    return pid === undefined ? undefined : Number(pid)
+  } catch {
+    return 'unknown'
+  }
 }

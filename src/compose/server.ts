@@ -1,14 +1,14 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
-import { Dispatcher, onCommit, openDatabase } from '../db/index.ts'
+import { asStorageError, Dispatcher, onCommit, openDatabase } from '../db/index.ts'
 import { mlflowDialect } from '../dialects/mlflow/index.ts'
 import { gitHttp } from '../forges/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import { createPorts } from './adapters.ts'
 import type { Config } from './config.ts'
-import { lockDataFolder } from './data-folder.ts'
+import { lockDataFolder, makeFolder } from './data-folder.ts'
 import { createHttpApp, mountEndpoints } from './http/app.ts'
 import { LiveEvents } from './http/live-events.ts'
 import { openApiOf } from './http/openapi.ts'
@@ -22,14 +22,13 @@ export type RunningServer = { url: string; stop: () => Promise<void> }
 /** Starts the server: lock, database, slices, door, loops; what a crash left behind is taken up by the loops themselves. */
 export async function startServer(config: Config): Promise<RunningServer> {
   const log = pino({ level: config.logLevel, base: { process: 'server' }, redact: ['req.headers.authorization'] })
-  for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir])
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+  for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir]) makeFolder(dir)
   const lock = lockDataFolder(config.runDir, 'server')
   try {
     return await start(config, log, lock.release)
   } catch (error) {
     lock.release()
-    throw error
+    throw asStorageError(error)
   }
 }
 
@@ -109,7 +108,14 @@ async function listen(app: ReturnType<typeof createHttpApp>, config: Config): Pr
   try {
     await app.listen({ host: config.host, port: config.port })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE')
+      throw new AppError(
+        'BadRequest',
+        `It is not possible to listen on ${config.host}:${config.port}: ${code}.`,
+        'Choose an address of this machine with --host and a port that this user may open with --port.',
+        { cause: error },
+      )
     throw new AppError(
       'PortTaken',
       `Another program listens on ${config.host}:${config.port}.`,

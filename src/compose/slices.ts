@@ -121,6 +121,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     planner,
     projects,
     repositories,
+    artifacts,
     wake: () => engineLoop.wake(),
   })
   const predictions = new PredictionLog({ db, dataDir: config.dataDir, clock })

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
+import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
+import { AppError } from '../kernel/errors.ts'
 import type { Config, SettingName } from './config.ts'
-import { lockDataFolder } from './data-folder.ts'
+import { lockDataFolder, lockHolder, makeFolder } from './data-folder.ts'
 
 export const family = ['server', 'gateway'] as const
 export type Member = (typeof family)[number]
@@ -28,16 +30,21 @@ export type SupervisorOptions = {
 /**
  * `modelwright up`: keeps server and gateway running, each started again when it ends, with growing pauses. When the signal
  * aborts both are ended, the server first, and nothing is left behind.
+ * @throws AppError where one of them cannot start at all: what never came up would not by being started again
  */
 export async function supervise({ config, flags, program, signal, say }: SupervisorOptions): Promise<void> {
-  mkdirSync(config.runDir, { recursive: true, mode: 0o700 })
-  mkdirSync(join(config.dataDir, 'logs'), { recursive: true })
+  makeFolder(config.runDir)
+  makeFolder(join(config.dataDir, 'logs'))
   const lock = lockDataFolder(config.runDir, 'supervisor')
   try {
     // A supervisor that was killed left them running: they are ours now, and start anew under this one.
     await endMembers(config.runDir)
     writeFacts(config.runDir, 'supervisor', { pid: process.pid, url: '' })
-    await Promise.all(family.map((member) => keep(member, { config, flags, program, signal, say })))
+    const failed = new AbortController()
+    const options = { config, flags, program, say, signal: AbortSignal.any([signal, failed.signal]) }
+    const keeping = family.map((member) => keep(member, options).finally(() => failed.abort()))
+    // The other one is ended before the reason is told.
+    for (const end of await Promise.allSettled(keeping)) if (end.status === 'rejected') throw end.reason
   } finally {
     rmSync(join(config.runDir, 'supervisor.json'), { force: true })
     lock.release()
@@ -46,18 +53,42 @@ export async function supervise({ config, flags, program, signal, say }: Supervi
 
 async function keep(member: Member, options: SupervisorOptions): Promise<void> {
   const clock = new SystemClock()
+  const { config, signal, say } = options
   let backoffMs = firstBackoffMs
-  while (!options.signal.aborted) {
+  let cameUp = false
+  while (!signal.aborted) {
     const startedAt = clock.now()
+    const logFrom = logSize(config, member)
     const child = start(member, options)
-    const code = await endOf(child, options.signal)
-    if (options.signal.aborted) return
+    const code = await endOf(child, signal)
+    if (signal.aborted) return
+    cameUp ||= child.exitCode === null || writtenFacts(config.runDir, member)?.pid === child.pid
+    const lastWords = lastWordsOf(config, member, logFrom)
+    if (!cameUp) throw couldNotStart(member, code, lastWords, logPath(config, member))
     backoffMs = clock.now() - startedAt > healthyAfterMs ? firstBackoffMs : Math.min(backoffMs * 2, longestBackoffMs)
-    options.say(
-      `${member} ended with ${code}; starting it again in ${backoffMs / 1000} s (its log: ${logPath(options.config, member)})`,
+    const why = lastWords ? ` (${lastWords.join(': ')})` : ''
+    say(
+      `${member} ended with ${code}${why}; starting it again in ${backoffMs / 1000} s (its log: ${logPath(config, member)})`,
     )
-    await clock.sleep(backoffMs, options.signal)
+    await clock.sleep(backoffMs, signal)
   }
+}
+
+type LastWords = [code: string, message: string, next: string]
+
+/** What a member told people before it ended: `Code: message` and the next move, or an error that nobody expected. */
+function lastWordsOf(config: Config, member: Member, from: number): LastWords | undefined {
+  const text = readFileSync(logPath(config, member)).subarray(from).toString('utf8')
+  const found = [...text.matchAll(/^([A-Z]\w+): (.+)\n(.*)/gm)].at(-1)
+  return found && [found[1]!, found[2]!, found[3]!.trim()]
+}
+
+function couldNotStart(member: Member, code: string, lastWords: LastWords | undefined, log: string): AppError {
+  const [name, message, next] = lastWords ?? ['Internal', `The ${member} ended with ${code} before it answered.`, '']
+  const isOurs = Object.hasOwn(errorCodes, name)
+  return isOurs && lastWords
+    ? new AppError(name as ErrorCode, message, next)
+    : new AppError('Internal', `The ${member} could not start: ${message}`, `Its log: ${log}`)
 }
 
 function start(member: Member, { config, flags, program }: SupervisorOptions): ChildProcess {
@@ -93,9 +124,14 @@ function endOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
 
 export const logPath = (config: Config, member: Member): string => join(config.dataDir, 'logs', `${member}.log`)
 
+function logSize(config: Config, member: Member): number {
+  const size = statSync(logPath(config, member), { throwIfNoEntry: false })?.size ?? 0
+  return size > logLimitBytes ? 0 : size
+}
+
 function openLog(config: Config, member: Member): number {
   const path = logPath(config, member)
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logLimitBytes) renameSync(path, `${path}.1`)
+  if (logSize(config, member) === 0 && statSync(path, { throwIfNoEntry: false })) renameSync(path, `${path}.1`)
   return openSync(path, 'a', 0o600)
 }
 
@@ -107,9 +143,13 @@ export function flagWords(flags: Partial<Record<SettingName, unknown>>): string[
 
 /** What a member wrote about itself, if its process still lives. */
 export function memberFacts(runDir: string, member: Member | 'supervisor'): MemberFacts | undefined {
+  const facts = writtenFacts(runDir, member)
+  return facts && isMember(runDir, member, facts.pid) ? facts : undefined
+}
+
+function writtenFacts(runDir: string, member: Member | 'supervisor'): MemberFacts | undefined {
   try {
-    const facts = JSON.parse(readFileSync(join(runDir, `${member}.json`), 'utf8')) as MemberFacts
-    return isProcessOf(facts.pid, runDir) ? facts : undefined
+    return JSON.parse(readFileSync(join(runDir, `${member}.json`), 'utf8')) as MemberFacts
   } catch {
     return undefined
   }
@@ -121,8 +161,10 @@ export function writeFacts(runDir: string, member: Member | 'supervisor', facts:
   renameSync(`${path}.partial`, path)
 }
 
-/** A pid may have passed to a stranger: only a Modelwright process counts. */
-function isProcessOf(pid: number, _runDir: string): boolean {
+/** A pid may have passed to a stranger, or to a Modelwright of another data folder. */
+function isMember(runDir: string, member: Member | 'supervisor', pid: number): boolean {
+  const holder = lockHolder(runDir, member)
+  if (holder !== 'unknown') return holder === pid
   try {
     return /main\.(js|ts)|modelwright/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
   } catch {
@@ -140,8 +182,12 @@ export async function endFamily(runDir: string): Promise<boolean> {
 }
 
 async function endMembers(runDir: string): Promise<boolean> {
-  const running = family.flatMap((member) => memberFacts(runDir, member) ?? [])
-  await Promise.all(running.map(({ pid }) => endProcess(pid)))
+  // Told by the lock, so that one is found too that has not come to write its facts.
+  const running = family.flatMap((member) => {
+    const holder = lockHolder(runDir, member)
+    return (holder === 'unknown' ? memberFacts(runDir, member)?.pid : holder) ?? []
+  })
+  await Promise.all(running.map((pid) => endProcess(pid)))
   return running.length > 0
 }
 

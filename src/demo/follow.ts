@@ -2,7 +2,7 @@ import { count, metricText, percent } from '../cli/words.ts'
 import { getExecution, listExecutions, readLog } from '../executions/executions-contract.ts'
 import { listVerdicts } from '../gates/gates-contract.ts'
 import { listPromotions } from '../promotions/promotions-contract.ts'
-import { getDeployment } from '../rollouts/rollouts-contract.ts'
+import { continueRollout, getDeployment } from '../rollouts/rollouts-contract.ts'
 import type { Execution, Promotion, RolloutRecord, Verdict } from './records.ts'
 import { type Demo, environment, project } from './story.ts'
 import { failed, until } from './until.ts'
@@ -109,6 +109,7 @@ export async function followRollout(demo: Demo, digest: string): Promise<Rollout
       const traffic = seen.rollout?.id === one.id ? seen.rollout.traffic : undefined
       last = `${one.state}, step ${one.step + 1} of ${one.canary.length}${traffic ? `, the new version answered ${traffic.newcomer.requests}` : ''}`
       tellRollout(demo, one, told)
+      if (one.state === 'waiting') await sayContinue(demo, one, told)
       return ['done', 'stalled', 'rolled back', 'superseded'].includes(one.state) ? one : undefined
     },
   )
@@ -116,6 +117,15 @@ export async function followRollout(demo: Demo, digest: string): Promise<Rollout
     throw failed(`The rollout ended as ${rollout.state}: ${rollout.reason ?? ''}`, demo.logs)
   demo.narrate.good(`Version ${rollout.newcomer.version} serves all of production`)
   return rollout
+}
+
+/** A demo that was interrupted left its canary without traffic; then the rollout asks a person. */
+async function sayContinue({ client, narrate }: Demo, { id, step }: RolloutRecord, told: Set<string>): Promise<void> {
+  const key = `continue ${step}`
+  if (told.has(key)) return
+  told.add(key)
+  narrate.command('modelwright rollouts continue production')
+  await client(continueRollout, { params: { id } })
 }
 
 function tellRollout({ narrate }: Demo, rollout: RolloutRecord, told: Set<string>): void {

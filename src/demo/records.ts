@@ -16,13 +16,13 @@ import { environment, project } from './story.ts'
 export type Execution = OutputOf<typeof getExecution>
 export type Verdict = OutputOf<typeof listVerdicts>['items'][number]
 export type Promotion = OutputOf<typeof listPromotions>['items'][number]
-export type Deployment = OutputOf<typeof getDeployment>
+type Deployment = OutputOf<typeof getDeployment>
 export type RolloutRecord = Deployment['rollouts'][number]
 export type Alert = OutputOf<typeof listAlerts>['items'][number]
-export type Retraining = OutputOf<typeof getRetraining>['environments'][number]['retrainings'][number]
-export type LabelCounts = OutputOf<typeof labelsSummary>['items'][number]
-export type WhyPrediction = OutputOf<typeof whyPrediction>
-export type WhyEnvironment = OutputOf<typeof whyEnvironment>
+type Retraining = OutputOf<typeof getRetraining>['environments'][number]['retrainings'][number]
+type LabelCounts = OutputOf<typeof labelsSummary>['items'][number]
+type WhyPrediction = OutputOf<typeof whyPrediction>
+type WhyEnvironment = OutputOf<typeof whyEnvironment>
 
 /** What the server says of the demo's project, through the same door as everybody. Lists are newest first. */
 export type Records = {

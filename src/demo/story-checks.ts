@@ -31,7 +31,7 @@ export function storyChecks(stage: StageName, records: Records | undefined, labe
 const check = (what: string, ok: boolean, found: string | undefined): Check => ({ what, ok, found: found || 'nothing' })
 
 /** The push's execution that went furthest, if there were several. */
-export function executionOf(records: Records, subject: string): Execution | undefined {
+function executionOf(records: Records, subject: string): Execution | undefined {
   const all = records.executions.filter((one) => one.subject === subject && one.trigger.kind === 'push')
   return all.find(({ state }) => state === 'succeeded') ?? all[0]
 }

@@ -1,6 +1,6 @@
 import type { ProductionRow } from './production-rows.ts'
 import { type Demo, environment, project } from './story.ts'
-import { failed } from './until.ts'
+import { failed, until } from './until.ts'
 
 export type Answer = { predictionId: string; prediction: string }
 
@@ -18,6 +18,17 @@ export async function ask(demo: Pick<Demo, 'gateway' | 'signal' | 'logs'>, row: 
     throw failed(`A request for ${row.key} was answered ${response.status}: ${text.slice(0, 300)}`, demo.logs)
   const { predictions } = JSON.parse(text) as { predictions: unknown[] }
   return { predictionId, prediction: String(predictions[0]) }
+}
+
+/** After a second start the gateway first loads the model again: waits until production answers. */
+export async function untilAnswered(demo: Demo): Promise<void> {
+  let last = ''
+  await until(demo, { what: 'An answer of production', withinMs: 60_000, lastSeen: () => last }, () =>
+    ask(demo, demo.rows.usual[0]!).catch((error: Error) => {
+      last = error.message
+      return undefined
+    }),
+  )
 }
 
 /** Asks for each row once, so many a second. */

@@ -1,4 +1,4 @@
-import { AppError } from '../kernel/errors.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import type { Demo } from './story.ts'
 
 const lookEveryMs = 200
@@ -12,7 +12,11 @@ export async function until<T>(
   const deadline = demo.clock.now() + withinMs
   for (;;) {
     demo.signal.throwIfAborted()
-    const found = await look()
+    const found = await look().catch((error: unknown) => {
+      // The supervisor starts a server that ended again.
+      if (isAppError(error, 'ServerUnreachable')) return undefined
+      throw error
+    })
     if (found !== undefined) return found
     if (demo.clock.now() > deadline) {
       const last = lastSeen?.()

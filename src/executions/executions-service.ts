@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import type { ArtifactService } from '../artifacts/index.ts'
 import { type Db, transact } from '../db/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { AppEvent } from '../kernel/events.ts'
@@ -20,6 +21,7 @@ type Parts = {
   planner: Planner
   projects: ProjectsService
   repositories: Repositories
+  artifacts: Pick<ArtifactService, 'recordDatasetVersion'>
   /** Something is to be done: the engine looks at once. */
   wake: () => void
 }
@@ -69,7 +71,18 @@ export class ExecutionsService {
       ...(request.only ? { only: request.only } : {}),
       champions: Object.keys(context.champions),
     })
-    const created = await transact(db, (tx) => store.create(tx, execution, request.cause, nodes))
+    const created = await transact(db, async (tx) => {
+      for (const { dataset, digest, path } of Object.values(fixed.data))
+        await this.#parts.artifacts.recordDatasetVersion(tx, {
+          project: request.project,
+          dataset,
+          digest,
+          rows: undefined,
+          origin: { kind: 'git', path },
+          createdAt: now,
+        })
+      return store.create(tx, execution, request.cause, nodes)
+    })
     if (!created) return { execution: (await store.byCause(request.cause))!, existed: true }
     this.#parts.wake()
     return { execution, plan, existed: false }

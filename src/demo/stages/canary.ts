@@ -1,6 +1,6 @@
 import { awaitPromotion, awaitVerdict, followPush, followRollout, rowsText } from '../follow.ts'
 import { commits, type Stage } from '../story.ts'
-import { duringTraffic } from '../traffic.ts'
+import { duringTraffic, untilAnswered } from '../traffic.ts'
 
 /** At this pace each of the usual biopsies comes about once during a rollout: rows that repeat would look like drift. */
 export const usualPerSecond = 10
@@ -11,6 +11,7 @@ export const canary: Stage = {
     '10 %, 50 %, 100 % of real requests, each step decided from what was observed. Intervals of seconds are for the demo; in earnest they are minutes or hours.',
   async perform(demo) {
     const { narrate, repository, rows } = demo
+    await untilAnswered(demo)
     await repository.pull()
     const commit = await repository.commit(commits.canary)
     for (const line of await repository.changeOf(commit)) narrate.quote(line)

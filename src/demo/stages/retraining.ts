@@ -5,7 +5,7 @@ import { listPredictions } from '../../serving/predictions-contract.ts'
 import { awaitPromotion, awaitVerdict, followExecution, followRollout, rowsText } from '../follow.ts'
 import type { ProductionRow } from '../production-rows.ts'
 import { type Demo, environment, project, type Stage } from '../story.ts'
-import { duringTraffic } from '../traffic.ts'
+import { duringTraffic, untilAnswered } from '../traffic.ts'
 import { failed, until } from '../until.ts'
 import { usualPerSecond } from './canary.ts'
 
@@ -15,6 +15,7 @@ export const retraining: Stage = {
     'Labels come by prediction id. Drift starts a retraining on the old data plus the labelled rows, through the same gate and rollout.',
   async perform(demo) {
     const { narrate, rows } = demo
+    await untilAnswered(demo)
     await sendLabels(demo)
     const started = await until(demo, { what: 'The retraining', withinMs: 120_000 }, async () => {
       const { environments } = await demo.client(getRetraining, { params: { project } })

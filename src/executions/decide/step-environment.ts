@@ -36,7 +36,6 @@ export function stepEnvironment(facts: StepEnvironmentFacts): Record<string, str
     PYTHONPATH: facts.bootstrapPath,
     PYTHONHASHSEED: String(facts.seed),
     PYTHONUNBUFFERED: '1',
-    PYTHONDONTWRITEBYTECODE: '1',
     MLFLOW_TRACKING_URI: facts.trackingUri,
     MLFLOW_RUN_ID: facts.runId,
     MLFLOW_TRACKING_TOKEN: facts.token,
