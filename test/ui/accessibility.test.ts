@@ -42,7 +42,7 @@ const visits: Record<ScenarioName, (keyof typeof pages)[]> = {
 
 /** What serious or critical rules axe finds broken, each with where. */
 async function seriousFindings(page: Page, rules?: string[]): Promise<string[]> {
-  const options = rules ? { runOnly: rules } : {}
+  const options = { resultTypes: ['violations'], ...(rules ? { runOnly: rules } : {}) }
   const results = await page.evaluate<AxeResults>(`axe.run(${JSON.stringify(options)})`)
   return results.violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')

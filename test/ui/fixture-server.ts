@@ -7,13 +7,17 @@ import { listVerdicts } from '../../src/gates/gates-contract.ts'
 import { AppError } from '../../src/kernel/errors.ts'
 import type { NewEvent } from '../../src/kernel/events.ts'
 import { anonymous, endpoint } from '../../src/kernel/route.ts'
-import { getOverview, listVersions, whyVersion } from '../../src/lineage/lineage-contract.ts'
+import { getHealth, getOverview, listVersions, whyVersion } from '../../src/lineage/lineage-contract.ts'
 import { getMonitoring, listAlerts } from '../../src/monitoring/monitoring-contract.ts'
 import { listProjects } from '../../src/projects/projects-contract.ts'
 import { approvePromotion, listPromotions } from '../../src/promotions/promotions-contract.ts'
+import { getRetraining } from '../../src/retraining/retraining-contract.ts'
 import { getDeployment, listDeployments } from '../../src/rollouts/rollouts-contract.ts'
 import { getMetricHistory, getRun, listRuns } from '../../src/tracking/tracking-contract.ts'
 import type { Scenario } from './scenarios.ts'
+
+/** The only token that the fixture server knows. */
+export const ownerToken = 'mw_owner'
 
 export type FixtureServer = {
   url: string
@@ -32,7 +36,11 @@ export async function startFixtureServer(scenario: Scenario): Promise<FixtureSer
     log: pino({ level: 'silent' }),
     loopback: true,
     allowedHosts: [],
-    authenticate: async (authorization) => (authorization ? { kind: 'owner', name: 'owner' } : anonymous),
+    authenticate: async (authorization) => {
+      if (authorization === undefined) return anonymous
+      if (authorization === `Bearer ${ownerToken}`) return { kind: 'owner', name: 'owner' }
+      throw new AppError('Unauthenticated', 'This token is not known here.', '`modelwright token` shows yours.')
+    },
   })
   const server: FixtureServer = {
     ...{ url: '', scenario },
@@ -113,6 +121,7 @@ function endpoints(server: FixtureServer) {
       ),
     ),
     endpoint(getMonitoring, async () => ({ environments: now().monitored })),
+    endpoint(getRetraining, async () => ({ environments: now().retraining })),
     endpoint(listAlerts, async () => ({ items: now().monitored.flatMap(({ alerts }) => alerts) })),
     endpoint(listVersions, async () => ({ items: now().versions })),
     endpoint(whyVersion, async ({ params }) =>
@@ -129,6 +138,7 @@ function endpoints(server: FixtureServer) {
       ),
     ),
     endpoint(getMetricHistory, async ({ params }) => ({ items: now().points[`${params.id} ${params.key}`] ?? [] })),
+    endpoint(getHealth, async () => ({ now: 0, parkedEvents: [], audit: { entries: 0 }, openExecutions: 0 })),
     endpoint(getOverview, async ({ params }) => overviewOf(now(), params.project)),
   ]
 }

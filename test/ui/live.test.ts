@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutionId } from '../../src/kernel/ids.ts'
 import { type Browser, hasChromium, openBrowser } from './browser.ts'
-import { type FixtureServer, startFixtureServer } from './fixture-server.ts'
+import { type FixtureServer, ownerToken, startFixtureServer } from './fixture-server.ts'
 import { project, scenarios } from './scenarios.ts'
 
 describe.skipIf(!hasChromium())('Live', () => {
@@ -104,11 +104,20 @@ describe.skipIf(!hasChromium())('Live', () => {
     expect(await card.locator('code').textContent()).toMatch(/^modelwright approve /)
 
     await page.getByRole('button', { name: 'Sign in with token' }).click()
-    await page.getByLabel('Token', { exact: true }).fill('mw_owner')
+    await page.getByLabel('Token', { exact: true }).fill(ownerToken)
     await page.keyboard.press('Enter')
     await card.getByRole('button', { name: 'Approve', exact: true }).click()
     await card.getByText('Nothing', { exact: true }).waitFor()
     expect(server.scenario.promotions[0]!.decidedBy).toBe('owner')
+  })
+
+  it('a token that the server does not know is refused in the dialog, and not kept', async () => {
+    await open('waiting')
+    await page.getByRole('button', { name: 'Sign in with token' }).click()
+    await page.getByLabel('Token', { exact: true }).fill('mistyped')
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog').getByText('This token is not known here.').waitFor()
+    expect(await page.evaluate('sessionStorage.length')).toBe(0)
   })
 
   it('metrics of the chosen step are drawn, and read out in words', async () => {

@@ -5,6 +5,7 @@ import type { getOverview, listVersions, whyVersion } from '../../src/lineage/li
 import type { getMonitoring } from '../../src/monitoring/monitoring-contract.ts'
 import type { listProjects } from '../../src/projects/projects-contract.ts'
 import type { getPromotion } from '../../src/promotions/promotions-contract.ts'
+import type { getRetraining } from '../../src/retraining/retraining-contract.ts'
 import type { getDeployment } from '../../src/rollouts/rollouts-contract.ts'
 import type { getMetricHistory, getRun } from '../../src/tracking/tracking-contract.ts'
 
@@ -14,6 +15,7 @@ export type Verdict = OutputOf<typeof getVerdict>
 export type Deployment = OutputOf<typeof getDeployment>
 export type Promotion = OutputOf<typeof getPromotion>
 export type Monitored = OutputOf<typeof getMonitoring>['environments'][number]
+export type Retraining = OutputOf<typeof getRetraining>['environments'][number]
 export type Version = OutputOf<typeof listVersions>['items'][number]
 export type Story = OutputOf<typeof whyVersion>
 export type Run = OutputOf<typeof getRun>
@@ -30,6 +32,7 @@ export type Scenario = {
   promotions: Promotion[]
   deployments: Deployment[]
   monitored: Monitored[]
+  retraining: Retraining[]
   versions: Version[]
   stories: Story[]
   runs: Run[]
@@ -65,6 +68,7 @@ const empty = (): Scenario => ({
   promotions: [],
   deployments: [],
   monitored: [],
+  retraining: [],
   versions: [],
   stories: [],
   runs: [],
@@ -504,6 +508,35 @@ function monitored(serving: number, now: number, drifting: number): Monitored {
   }
 }
 
+function retraining(now: number, made: Execution, cause: string): Retraining {
+  return {
+    environment: 'production',
+    on: ['drift', 'accuracy < 0.9', 'every monday 06:00'],
+    cooldown: { ms: 60 * minute, until: now + 12 * minute },
+    budget: { count: 1, perMs: 1440 * minute, left: 0 },
+    schedules: [{ text: 'every monday 06:00', cron: '0 6 * * 1', nextAt: now + 2_880 * minute }],
+    open: [
+      { cause, outcome: 'wait', reasons: ['drift in mean_radius asks for it', 'the cool-down is over in 12 m 0 s'] },
+    ],
+    retrainings: [
+      {
+        id: uuid('retraining'),
+        project,
+        environment: 'production',
+        cause: 'drift in mean_radius, mean_concavity',
+        trigger: { kind: 'drift', environment: 'production', features: ['mean_radius', 'mean_concavity'] },
+        requestedBy: 'modelwright',
+        decidedAt: now - 300 * minute,
+        state: 'started',
+        frozen: [{ dataset: 'biopsies', digest: digest('biopsies joined'), rows: 512 }],
+        executionId: made.id,
+        startedAt: now - 300 * minute,
+      },
+    ],
+    decisions: [],
+  }
+}
+
 function run(of: Node, made: Execution): Run {
   return {
     id: of.runId!,
@@ -774,6 +807,7 @@ export const scenarios = {
         }),
       ],
       monitored: [monitored(2, now, 3)],
+      retraining: [retraining(now, second, 'drift of this hour')],
       versions: [newcomer, old],
       stories: [story(newcomer, third, passed), story(old, second, before)],
       next: {

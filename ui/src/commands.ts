@@ -1,16 +1,18 @@
+/** The last eight digits of an id: the CLI takes them for the whole. */
+const short = (id: string): string => id.slice(-8)
+
 /** The lines that do in a terminal what a page shows or offers. */
 export const commands = {
   init: 'modelwright init',
   push: 'git push modelwright main',
   run: 'modelwright run',
-  status: 'modelwright status',
-  executions: 'modelwright status',
-  runs: 'modelwright runs',
-  logs: (execution: string, step: string) => `modelwright logs -f ${execution} ${step}`,
-  cancel: (execution: string) => `modelwright cancel ${execution}`,
-  approve: (promotion: string) => `modelwright approve ${promotion}`,
-  reject: (promotion: string) => `modelwright reject ${promotion}`,
-  continueRollout: (rollout: string) => `modelwright continue ${rollout}`,
-  abortRollout: (rollout: string) => `modelwright abort ${rollout}`,
-  why: (what: string) => `modelwright why ${what}`,
+  token: 'modelwright token',
+  logs: (execution: string, step: string) => `modelwright logs -f ${short(execution)} ${step}`,
+  cancel: (execution: string) => `modelwright cancel ${short(execution)}`,
+  approve: (promotion: string) => `modelwright approve ${short(promotion)}`,
+  reject: (promotion: string) => `modelwright reject ${short(promotion)}`,
+  retrain: (environment: string) => `modelwright retrain ${environment}`,
+  continueRollout: (environment: string) => `modelwright rollouts continue ${environment}`,
+  abortRollout: (environment: string) => `modelwright rollouts abort ${environment}`,
+  why: (model: string, version: number) => `modelwright why ${model}@${version}`,
 }

@@ -35,7 +35,7 @@ export function metricText(value: number | string): string {
 
 /** A difference with its sign (a true minus, as wide as a plus). */
 export const signed = (value: number): string =>
-  value === 0 ? '±0' : `${value > 0 ? '+' : '−'}${metricText(Math.abs(value))}`
+  value === 0 ? '±0' : `${value > 0 ? '+' : '−'}${metricText(Number(Math.abs(value).toPrecision(2)))}`
 
 export const shortCommit = (commit: string): string => commit.slice(0, 8)
 
@@ -47,3 +47,10 @@ export const count = (n: number, one: string, many = `${one}s`): string =>
 
 /** Two digits: PSI of a window is no surer than that. */
 export const psiText = (psi: number | null): string => (psi === null ? '–' : String(Number(psi.toPrecision(2))))
+
+/** A sentence with its numbers at the digits that the tables show. */
+export const withShortNumbers = (text: string): string =>
+  text.replace(/\d+\.\d{5,}/g, (number) => metricText(Number(number)))
+
+/** Git's `Name <address>` without the address. */
+export const personName = (author: string): string => author.replace(/\s*<[^>]*>\s*$/, '') || author

@@ -103,6 +103,10 @@ export const rolloutState = {
   superseded: 'cancelled',
 } as const satisfies Record<Deployment['rollouts'][number]['state'], State>
 
+/** A rollout's own word, where it says more than that it progresses or waits. */
+export const rolloutWord = (state: Deployment['rollouts'][number]['state']): string =>
+  state === 'step' || state === 'waiting' ? states[rolloutState[state]].word : state
+
 type RunStatus = OutputOf<typeof listRuns>['items'][number]['status']
 
 export const runState = {

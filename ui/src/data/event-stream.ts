@@ -19,7 +19,11 @@ export async function readEventStream(options: StreamOptions): Promise<void> {
   let delay = firstDelayMs
   while (!options.signal.aborted) {
     try {
-      const response = await fetch(options.url, { headers: headers(options.token(), lastId), signal: options.signal })
+      const response = await fetch(options.url, {
+        headers: headers(options.token(), lastId),
+        signal: options.signal,
+        credentials: 'omit',
+      })
       if (response.ok && response.body && isEventStream(response)) {
         options.onOpen()
         delay = firstDelayMs

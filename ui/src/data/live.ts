@@ -18,7 +18,7 @@ const staleBy: Record<EventType, readonly string[]> = {
   'rollout.changed': ['deployments', 'lineage'],
   'deployment.observed': ['deployments'],
   'labels.received': ['monitoring'],
-  'drift.judged': ['monitoring', 'deployments'],
+  'drift.judged': ['monitoring', 'deployments', 'retraining'],
   'retraining.decided': ['executions', 'monitoring', 'retraining'],
 }
 

@@ -7,6 +7,7 @@ import { getOverview, listVersions, whyVersion } from '../../../src/lineage/line
 import { getMonitoring, listAlerts } from '../../../src/monitoring/monitoring-contract.ts'
 import { listProjects } from '../../../src/projects/projects-contract.ts'
 import { listPromotions } from '../../../src/promotions/promotions-contract.ts'
+import { getRetraining } from '../../../src/retraining/retraining-contract.ts'
 import { getDeployment, listDeployments } from '../../../src/rollouts/rollouts-contract.ts'
 import { getMetricHistory, getRun, listRuns } from '../../../src/tracking/tracking-contract.ts'
 import { api } from './api.ts'
@@ -15,8 +16,6 @@ import { refetchWhilePaused } from './live.ts'
 // The first word of each key is what events make stale (live.ts).
 const refetchInterval = refetchWhilePaused
 
-export type Project = OutputOf<typeof listProjects>['items'][number]
-export type Execution = OutputOf<typeof listExecutions>['items'][number]
 export type ExecutionDetail = OutputOf<typeof getExecution>
 export type ExecutionNode = ExecutionDetail['nodes'][number]
 export type Promotion = OutputOf<typeof listPromotions>['items'][number]
@@ -27,6 +26,7 @@ export type Rollout = DeploymentDetail['rollouts'][number]
 export type Monitored = OutputOf<typeof getMonitoring>['environments'][number]
 export type Report = NonNullable<Monitored['report']>
 export type Feature = Report['features'][number]
+export type Retraining = OutputOf<typeof getRetraining>['environments'][number]
 export type Alert = Monitored['alerts'][number]
 export type Overview = OutputOf<typeof getOverview>
 export type Version = OutputOf<typeof listVersions>['items'][number]
@@ -93,6 +93,13 @@ export const monitoringQuery = (project: string) =>
   queryOptions({
     queryKey: ['monitoring', project],
     queryFn: () => api(getMonitoring, { params: { project } }),
+    refetchInterval,
+  })
+
+export const retrainingQuery = (project: string) =>
+  queryOptions({
+    queryKey: ['retraining', project],
+    queryFn: () => api(getRetraining, { params: { project } }),
     refetchInterval,
   })
 

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useRouter } from '@tanstack/react-router'
-import { FolderGit2, KeyRound, type LucideIcon, SunMoon, Workflow } from 'lucide-react'
+import { Boxes, FolderGit2, KeyRound, type LucideIcon, SunMoon, Workflow } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react'
-import { executionsQuery, projectsQuery } from '../data/queries.ts'
+import { executionsQuery, projectsQuery, versionsQuery } from '../data/queries.ts'
 import { shortCommit } from '../format.ts'
 import { executionState, states } from '../states.ts'
 import { sections } from './sections.ts'
@@ -19,11 +19,12 @@ export function Palette({ project, onClose, onSignIn }: Props) {
   const [chosen, setChosen] = useState(0)
   const entries = useEntries(project, onSignIn)
   const found = useMemo(() => matching(entries, text), [entries, text])
-  useEffect(() => dialog.current?.showModal(), [])
-  useEffect(
-    () => document.getElementById(`${listId}-${chosen}`)?.scrollIntoView({ block: 'nearest' }),
-    [chosen, listId],
-  )
+  useEffect(() => {
+    dialog.current?.showModal()
+  }, [])
+  useEffect(() => {
+    document.getElementById(`${listId}-${chosen}`)?.scrollIntoView({ block: 'nearest' })
+  }, [chosen, listId])
 
   const run = (entry: Entry | undefined) => {
     if (!entry) return
@@ -87,6 +88,7 @@ function useEntries(project: string | undefined, onSignIn: () => void): Entry[] 
   const { turn } = useTheme()
   const projects = useQuery(projectsQuery).data?.items ?? []
   const executions = useQuery({ ...executionsQuery(project ?? ''), enabled: project !== undefined }).data?.items ?? []
+  const versions = useQuery({ ...versionsQuery(project ?? ''), enabled: project !== undefined }).data?.items ?? []
   const entries: Entry[] = []
   if (project) {
     for (const { to, name, icon } of sections)
@@ -100,6 +102,19 @@ function useEntries(project: string | undefined, onSignIn: () => void): Entry[] 
         act: () => void navigate({ to: '/projects/$project/executions/$id', params: { project, id } }),
       })
   }
+  if (project)
+    for (const { model, version } of versions.slice(0, 50))
+      entries.push({
+        key: `${model} ${version}`,
+        text: `${model} v${version}`,
+        hint: 'version',
+        icon: Boxes,
+        act: () =>
+          void navigate({
+            to: '/projects/$project/models/$model/versions/$version',
+            params: { project, model, version: String(version) },
+          }),
+      })
   for (const { name } of projects)
     entries.push({
       key: `project ${name}`,

@@ -1,10 +1,11 @@
 import { Link } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
 import type { ExecutionNode } from '../data/queries.ts'
-import { nodeNote } from '../executions-words.ts'
+import { nodeNote, openSteps } from '../executions-words.ts'
 import { StateIcon } from '../parts/state-chip.tsx'
 import { Took } from '../parts/time.tsx'
-import { nodeState, states } from '../states.ts'
+import { nodeState, type State, states } from '../states.ts'
+import { folded, type Stack } from './fold.ts'
 import './step-graph.css'
 import { boxHeight, boxWidth, type Line, layOut, type Placed } from './layout.ts'
 
@@ -14,16 +15,15 @@ type Hovered = { node: ExecutionNode; left: number; top: number }
 /** The steps of an execution, left to right; each is a link to its log. */
 export function StepGraph({ project, execution, nodes, selected }: Props) {
   const [hovered, setHovered] = useState<Hovered>()
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set())
+  const drawn = folded(nodes, opened)
   const shape = JSON.stringify(
-    nodes.map(({ id, after, startedAt, endedAt }) => ({
-      id,
-      after,
-      ...(startedAt !== undefined && endedAt !== undefined ? { durationMs: endedAt - startedAt } : {}),
-    })),
+    drawn.map((box) => ({ id: box.id, after: box.after, durationMs: 'node' in box ? durationOf(box.node) : 0 })),
   )
   // The layout depends on the shape alone: a change of state must not move what the eye rests on.
   const { width, height, boxes, lines } = useMemo(() => layOut(JSON.parse(shape)), [shape])
   const places = new Map(boxes.map((box) => [box.id, box]))
+  const open = openSteps(nodes)
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const hover = (node: ExecutionNode, element: HTMLElement) => {
     const { left, bottom } = element.getBoundingClientRect()
@@ -43,40 +43,24 @@ export function StepGraph({ project, execution, nodes, selected }: Props) {
           ))}
         </svg>
         <ol>
-          {boxes.map(({ id, x, y }) => {
-            const node = byId.get(id)
-            if (!node) return null
-            const state = nodeState[node.state]
+          {drawn.map((box) => {
+            const place = places.get(box.id)
+            if (!place) return null
             return (
-              <li key={id} style={{ left: x, top: y, width: boxWidth, height: boxHeight }}>
-                <Link
-                  to="/projects/$project/executions/$id"
-                  params={{ project, id: execution }}
-                  search={{ step: id }}
-                  className="graph-box"
-                  data-state={state}
-                  data-later={node.state === 'waiting' && node.decision?.outcome === 'decided later'}
-                  data-selected={id === selected}
-                  aria-current={id === selected ? 'true' : undefined}
-                  onMouseEnter={(event) => hover(node, event.currentTarget)}
-                  onMouseLeave={() => setHovered(undefined)}
-                  onFocus={(event) => event.currentTarget.matches(':focus-visible') && hover(node, event.currentTarget)}
-                  onBlur={() => setHovered(undefined)}
-                >
-                  <span className="graph-name">
-                    <StateIcon state={state} size={15} />
-                    <span className="graph-title">{node.kind === 'step' ? node.id : node.step}</span>
-                    {node.kind === 'champion evaluation' && <span className="graph-kind">champion</span>}
-                  </span>
-                  <span className="graph-note">
-                    <span className="visually-hidden">{states[state].word}, </span>
-                    {node.startedAt !== undefined && node.state !== 'reused' ? (
-                      <Took from={node.startedAt} to={node.endedAt} />
-                    ) : (
-                      nodeNote(node)
-                    )}
-                  </span>
-                </Link>
+              <li key={box.id} style={{ left: place.x, top: place.y, width: boxWidth, height: boxHeight }}>
+                {'stack' in box ? (
+                  <StackBox stack={box.stack} onOpen={() => setOpened(new Set([...opened, box.id]))} />
+                ) : (
+                  <StepBox
+                    project={project}
+                    execution={execution}
+                    node={box.node}
+                    open={open}
+                    selected={box.id === selected}
+                    onHover={(element) => hover(box.node, element)}
+                    onLeave={() => setHovered(undefined)}
+                  />
+                )}
               </li>
             )
           })}
@@ -84,6 +68,73 @@ export function StepGraph({ project, execution, nodes, selected }: Props) {
       </div>
       {hovered && <Why {...hovered} />}
     </section>
+  )
+}
+
+const durationOf = ({ startedAt, endedAt }: ExecutionNode): number =>
+  startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : 0
+
+type StepBoxProps = {
+  project: string
+  execution: string
+  node: ExecutionNode
+  open: ReadonlySet<string>
+  selected: boolean
+  onHover: (element: HTMLElement) => void
+  onLeave: () => void
+}
+
+function StepBox({ project, execution, node, open, selected, onHover, onLeave }: StepBoxProps) {
+  const state = nodeState[node.state]
+  return (
+    <Link
+      to="/projects/$project/executions/$id"
+      params={{ project, id: execution }}
+      search={{ step: node.id }}
+      className="graph-box"
+      data-state={state}
+      data-selected={selected}
+      aria-current={selected ? 'true' : undefined}
+      onMouseEnter={(event) => onHover(event.currentTarget)}
+      onMouseLeave={onLeave}
+      onFocus={(event) => event.currentTarget.matches(':focus-visible') && onHover(event.currentTarget)}
+      onBlur={onLeave}
+    >
+      <span className="graph-name">
+        <StateIcon state={state} size={15} />
+        <span className="graph-title">{node.kind === 'step' ? node.id : node.step}</span>
+        {node.kind === 'champion evaluation' && <span className="graph-kind">champion</span>}
+      </span>
+      <span className="graph-note">
+        <span className="visually-hidden">{states[state].word}, </span>
+        {node.startedAt !== undefined && node.state !== 'reused' ? (
+          <Took from={node.startedAt} to={node.endedAt} />
+        ) : (
+          nodeNote(node, open)
+        )}
+      </span>
+    </Link>
+  )
+}
+
+/** What asks for the eye first, when many steps are one box. */
+const urgency: State[] = ['failed', 'running', 'queued', 'cancelled', 'passed', 'reused']
+
+function StackBox({ stack: { name, members }, onOpen }: { stack: Stack; onOpen: () => void }) {
+  const counts = urgency.flatMap((state) => {
+    const n = members.filter((node) => nodeState[node.state] === state).length
+    return n > 0 ? [{ state, n }] : []
+  })
+  const first = counts[0]?.state ?? 'queued'
+  return (
+    <button type="button" className="graph-box graph-stack" data-state={first} onClick={onOpen}>
+      <span className="graph-name">
+        <StateIcon state={first} size={15} />
+        <span className="graph-title">{name}</span>
+        <span className="graph-kind">× {members.length}</span>
+      </span>
+      <span className="graph-note">{counts.map(({ state, n }) => `${n} ${states[state].word}`).join(', ')}</span>
+    </button>
   )
 }
 

@@ -103,6 +103,9 @@ export function LogView({ execution, node, attempt }: Props) {
       <section
         ref={box}
         className="log-box"
+        hidden={error !== undefined && lines.length === 0}
+        // A log that is over takes no more room than it needs; one that grows must not move what is below it.
+        style={ended ? { height: `min(60vh, 560px, ${Math.max(3, lines.length) * rowHeight + 16}px)` } : undefined}
         aria-label={`Log of ${node}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}

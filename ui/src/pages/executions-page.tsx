@@ -19,6 +19,10 @@ export function ExecutionsPage() {
       lede="Each pass through the pipeline: what made it start, how it ended."
       error={error}
       items={data?.items}
+      more={
+        data?.nextPageToken !== undefined &&
+        `The newest ${data.items.length} are shown; older executions are in the terminal: \`modelwright runs\`.`
+      }
       empty={
         <Empty title="No execution yet" commands={[commands.push, commands.run]}>
           A push starts one; `modelwright run` tries the working tree before the push.

@@ -19,6 +19,10 @@ export function ModelsPage() {
       lede="Versions that a gate judged, newest first, and where they serve."
       error={error}
       items={data?.items}
+      more={
+        data?.nextPageToken !== undefined &&
+        `The newest ${data.items.length} are shown; older versions are in the terminal: \`modelwright versions\`.`
+      }
       empty={
         <Empty title="No version yet" commands={[commands.push]}>
           A candidate that its gate lets through becomes a version with its whole provenance.

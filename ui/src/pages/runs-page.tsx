@@ -22,6 +22,10 @@ export function RunsPage() {
       lede="Each step that was carried out is an MLflow run, with what it logged."
       error={error}
       items={data?.items}
+      more={
+        data?.nextPageToken !== undefined &&
+        `The newest ${data.items.length} are shown; older runs are in the terminal: \`modelwright runs\`.`
+      }
       tools={<Filter filter={filter} />}
       empty={
         filter ? (

@@ -28,7 +28,7 @@ export function Commit({ commit }: { commit: string }) {
   return <CopyText text={commit} shown={shortCommit(commit)} what="commit" />
 }
 
-export function CopyText({ text, shown, what }: { text: string; shown: string; what: string }) {
+function CopyText({ text, shown, what }: { text: string; shown: string; what: string }) {
   const { copied, copy } = useCopied(text)
   return (
     <>

@@ -10,11 +10,13 @@ type Props<T> = {
   items: T[] | undefined
   empty: ReactNode
   tools?: ReactNode
+  /** Said below the table when there are more than these. */
+  more?: string | false
   children: (items: T[]) => ReactNode
 }
 
 /** A section's page: one table, or what to do while there is nothing in it. */
-export function ListPage<T>({ title, lede, error, items, empty, tools, children }: Props<T>) {
+export function ListPage<T>({ title, lede, error, items, empty, tools, more, children }: Props<T>) {
   return (
     <div className="page">
       <div className="title">
@@ -32,6 +34,7 @@ export function ListPage<T>({ title, lede, error, items, empty, tools, children 
           ) : (
             <TableScroll label={title}>{children(items)}</TableScroll>
           )}
+          {more && <p className="more quiet">{more}</p>}
         </section>
       )}
     </div>

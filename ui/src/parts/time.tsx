@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react'
 import { elapsed, timeAgo, timeText } from '../format.ts'
 
 /** The present, renewed at the pace that a text needs. */
-export function useNow(everyMs: number): number {
+function useNow(everyMs: number): number {
   const [now, setNow] = useState(() => Date.now())
   useEffect(() => {
     const timer = setInterval(() => setNow(Date.now()), everyMs)

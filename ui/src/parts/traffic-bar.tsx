@@ -10,9 +10,11 @@ export function TrafficBar({ deployment }: { deployment: Deployment }) {
   return (
     <figure className="traffic">
       <div className="traffic-bar" aria-hidden="true">
-        {weights.map(({ digest, weight, actual }) => (
-          <span key={digest} data-newcomer={digest === newcomer} style={{ flexGrow: actual ?? weight }} />
-        ))}
+        {weights
+          .filter(({ weight, actual }) => (actual ?? weight) > 0)
+          .map(({ digest, weight, actual }) => (
+            <span key={digest} data-newcomer={digest === newcomer} style={{ flexGrow: actual ?? weight }} />
+          ))}
       </div>
       <figcaption>
         <ul>

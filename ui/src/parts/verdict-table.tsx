@@ -1,5 +1,5 @@
 import type { Verdict } from '../data/queries.ts'
-import { metricText, signed } from '../format.ts'
+import { metricText, signed, withShortNumbers } from '../format.ts'
 import { verdictState } from '../states.ts'
 import { StateWord } from './state-chip.tsx'
 import { TableScroll } from './table-scroll.tsx'
@@ -50,7 +50,7 @@ function Row({ objective }: { objective: Objective }) {
             key
           </span>
         )}
-        <span className="verdict-reason">{reason}</span>
+        <span className="verdict-reason">{reasonText(metric, reason)}</span>
       </th>
       <td>
         {outcome === 'info' ? <span className="quiet">informs</span> : <StateWord state={verdictState[outcome]} />}
@@ -75,6 +75,10 @@ function Row({ objective }: { objective: Objective }) {
     </tr>
   )
 }
+
+/** The row names the metric already. */
+const reasonText = (metric: string, reason: string): string =>
+  withShortNumbers(reason.startsWith(`${metric}: `) ? reason.slice(metric.length + 2) : reason)
 
 const valueText = (value: Objective['value']): string =>
   value === undefined || value === null ? '–' : typeof value === 'number' ? metricText(value) : value

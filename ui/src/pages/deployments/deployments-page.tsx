@@ -23,7 +23,7 @@ import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { CanarySteps, TrafficBar } from '../../parts/traffic-bar.tsx'
-import { deploymentState, promotionState, rolloutState } from '../../states.ts'
+import { deploymentState, promotionState, rolloutState, rolloutWord } from '../../states.ts'
 import './deployments.css'
 
 /** Desired beside actual, for each environment; the way from one to the other, decision by decision. */
@@ -143,7 +143,7 @@ function UnderWay({ rollout }: { rollout: NonNullable<Deployment['rollout']> }) 
     <div className="under-way">
       <div className="row">
         <h3>Rollout of version {rollout.newcomer.version}</h3>
-        <StateWord state={rolloutState[rollout.state]} word={rollout.state} />
+        <StateWord state={rolloutState[rollout.state]} word={rolloutWord(rollout.state)} />
         <CanarySteps rollout={rollout} />
       </div>
       <TableScroll label="Requests in this step">
@@ -179,13 +179,13 @@ function UnderWay({ rollout }: { rollout: NonNullable<Deployment['rollout']> }) 
             <Action
               label="Continue"
               primary
-              command={commands.continueRollout(rollout.id)}
+              command={commands.continueRollout(rollout.environment)}
               act={() => api(continueRollout, { params: { id: rollout.id } })}
             />
           )}
           <Action
             label="Abort"
-            command={commands.abortRollout(rollout.id)}
+            command={commands.abortRollout(rollout.environment)}
             act={() => api(abortRollout, { params: { id: rollout.id } })}
           />
         </div>
@@ -297,7 +297,7 @@ function PastRollout({ rollout, open }: { rollout: Rollout; open: boolean }) {
         <span>
           {old ? `v${old.version} → ` : ''}v{newcomer.version}
         </span>
-        <StateWord state={rolloutState[state]} word={state} />
+        <StateWord state={rolloutState[state]} word={rolloutWord(state)} />
         <span className="quiet">
           {count(decisions.length, 'decision')}, <Ago at={createdAt} />
         </span>

@@ -5,8 +5,8 @@ import { cancelExecution } from '../../../../src/executions/executions-contract.
 import { commands } from '../../commands.ts'
 import { api } from '../../data/api.ts'
 import { type ExecutionDetail, executionQuery, verdictsOfExecutionQuery } from '../../data/queries.ts'
-import { progressOf, triggerText } from '../../executions-words.ts'
-import { count } from '../../format.ts'
+import { executionTitle, openSteps, progressOf, triggerText } from '../../executions-words.ts'
+import { count, personName, withShortNumbers } from '../../format.ts'
 import { Action } from '../../parts/action.tsx'
 import { Commit, Digest } from '../../parts/copy.tsx'
 import { PageSkeleton, Skeleton } from '../../parts/loading.tsx'
@@ -63,7 +63,7 @@ export function ExecutionPage() {
                 <span className="spring" />
                 <span className="quiet tabular">score {Number(verdict.score.toFixed(1))} of 100</span>
               </header>
-              <p className="body muted">{verdict.reasons.join(' ')}</p>
+              <p className="body muted">{withShortNumbers(verdict.reasons.join(' '))}</p>
               <VerdictTable verdict={verdict} />
             </section>
           ))}
@@ -78,14 +78,15 @@ export function ExecutionPage() {
 const whatMatters = ({ nodes }: ExecutionDetail) =>
   nodes.find(({ state }) => state === 'failed') ??
   nodes.find(({ state }) => state === 'running' || state === 'starting') ??
-  nodes.findLast(({ state }) => state === 'succeeded') ??
+  nodes.findLast(({ state, kind }) => state === 'succeeded' && kind === 'step') ??
   nodes.at(-1)
 
 function progressText({ nodes }: ExecutionDetail): string {
   const { done, of, reused } = progressOf(nodes)
+  const open = openSteps(nodes)
   const parts = [`${done} of ${of} ended`]
   if (reused > 0) parts.push(`${reused} reused`)
-  const later = nodes.filter((node) => node.state === 'waiting' && node.decision?.outcome === 'decided later').length
+  const later = nodes.filter((node) => node.state === 'waiting' && node.after.some((id) => open.has(id))).length
   if (later > 0) parts.push(`${later} decided later`)
   return parts.join(' · ')
 }
@@ -95,7 +96,7 @@ function Title({ execution }: { execution: ExecutionDetail }) {
   return (
     <div className="title">
       <div className="title-line">
-        <h1>{execution.subject}</h1>
+        <h1>{executionTitle(execution)}</h1>
         <StateChip state={executionState[execution.state]} />
         <span className="spring" />
       </div>
@@ -122,7 +123,8 @@ function sentence(execution: ExecutionDetail): string {
 }
 
 function Facts({ execution }: { execution: ExecutionDetail }) {
-  const { commit, author, trigger, requestedBy, createdAt, startedAt, endedAt, deployable, data, set } = execution
+  const { commit, subject, author, trigger, requestedBy, createdAt, startedAt, endedAt, deployable, data, set } =
+    execution
   return (
     <section className="card" aria-labelledby="facts">
       <header>
@@ -131,7 +133,8 @@ function Facts({ execution }: { execution: ExecutionDetail }) {
       <dl className="facts body">
         <dt>Commit</dt>
         <dd>
-          <Commit commit={commit} /> by {author}
+          <Commit commit={commit} /> by <span title={author}>{personName(author)}</span>
+          <span className="quiet fact-line">{subject}</span>
         </dd>
         <dt>Because of</dt>
         <dd>{triggerText(trigger)}</dd>

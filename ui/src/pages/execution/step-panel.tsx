@@ -18,8 +18,8 @@ const MetricCharts = lazy(() =>
 )
 const LogView = lazy(() => import('../../log/log-view.tsx').then(({ LogView }) => ({ default: LogView })))
 
-export const stepTabs = { log: 'Log', metrics: 'Metrics', why: 'Why', raw: 'Raw' } as const
-export type StepTab = keyof typeof stepTabs
+const stepTabs = { log: 'Log', metrics: 'Metrics', why: 'Why', raw: 'Raw' } as const
+type StepTab = keyof typeof stepTabs
 
 type Props = { project: string; execution: ExecutionDetail; node: ExecutionNode; tab: StepTab | undefined }
 

@@ -84,7 +84,7 @@ function Health({ deployment, monitored }: { deployment: Deployment; monitored: 
 const someOf = (features: string[]): string =>
   features.length <= 2 ? features.join(', ') : `${features.slice(0, 2).join(', ')} and ${features.length - 2} more`
 
-function HappeningNow({ overview: { execution, deployments, commit } }: Pick<LoopFacts, 'overview'>) {
+function HappeningNow({ overview: { execution, deployments } }: Pick<LoopFacts, 'overview'>) {
   const moving = deployments.find(({ rollout }) => rollout !== undefined && rollout.state !== 'done')
   const running = execution && execution.endedAt === undefined
   return (
@@ -115,7 +115,7 @@ function HappeningNow({ overview: { execution, deployments, commit } }: Pick<Loo
           <p className="answer-main">Nothing runs</p>
           {execution && (
             <p className="muted">
-              Last: {commit?.subject ?? execution.state}
+              {triggerText(execution.trigger)}: {execution.reason ?? execution.state}
               {execution.endedAt !== undefined && (
                 <>
                   , <Ago at={execution.endedAt} />
@@ -185,7 +185,7 @@ function WaitingForYou({ overview: { promotions: waiting, deployments } }: Pick<
             <Action
               label="Continue"
               primary
-              command={commands.continueRollout(rollout.id)}
+              command={commands.continueRollout(environment)}
               act={() => api(continueRollout, { params: { id: rollout.id } })}
             />
           )}

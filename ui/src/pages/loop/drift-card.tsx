@@ -28,7 +28,7 @@ export function DriftCard({ project, environment, report, alerts }: Props) {
           {count(report.window.rows, 'row')} · <Ago at={report.at} />
         </span>
       </header>
-      {report.features.length > 0 ? (
+      {report.outcome === 'drift' || report.outcome === 'no drift' ? (
         <ul className="list drift-list">
           {report.features.slice(0, shownFeatures).map((feature) => (
             <li key={feature.feature}>

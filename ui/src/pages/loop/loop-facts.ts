@@ -34,6 +34,7 @@ export function headline({ overview }: LoopFacts): { state: State | undefined; s
     }
   }
   const parts = [sentenceOf(worst)]
+  if (overview.verdict?.outcome === 'fail') parts.push('The last candidate was refused by its gate.')
   if (alerts.length > 0) parts.push(`${count(alerts.length, 'alert')} open.`)
   if (promotions.length > 0)
     parts.push(`${count(promotions.length, 'promotion')} ${promotions.length === 1 ? 'waits' : 'wait'} for a person.`)
@@ -88,9 +89,9 @@ function judgeStage(execution: LoopExecution | undefined, verdict: Verdict | und
   return { state: undefined, text: execution.endedAt === undefined ? 'after the last step' : 'no candidate' }
 }
 
-function promoteStage({ overview: { execution }, promotions }: LoopFacts): Told {
+function promoteStage({ overview: { execution, verdict }, promotions }: LoopFacts): Told {
   const own = promotions.find(({ executionId }) => executionId === execution?.id)
-  if (!own) return { state: undefined, text: 'after the verdict' }
+  if (!own) return { state: undefined, text: verdict?.outcome === 'fail' ? 'refused by the gate' : 'after the verdict' }
   const text = own.waitsForPerson
     ? `v${own.version} waits for ${own.approver ?? 'a member'}`
     : `v${own.version} to ${own.environment}`
@@ -101,8 +102,8 @@ function rolloutStage({ overview: { deployments } }: LoopFacts): Told {
   const moving = deployments.find(({ rollout }) => rollout !== undefined)
   if (moving?.rollout) {
     const { newcomer, canary, step, state } = moving.rollout
-    const share = state === 'preparing' ? 'loading' : percent(canary[step] ?? 1)
-    return { state: deploymentState[moving.state], text: `v${newcomer.version} at ${share}` }
+    const where = state === 'preparing' ? 'is being loaded' : `at ${percent(canary[step] ?? 1)}`
+    return { state: deploymentState[moving.state], text: `v${newcomer.version} ${where}` }
   }
   const serving = deployments.find((deployment) => deployment.serving !== undefined)
   if (serving?.serving)
@@ -115,5 +116,6 @@ function watchStage({ overview: { alerts }, monitored }: LoopFacts): Told {
   const report = monitored.find((environment) => environment.report !== undefined)?.report
   if (!report) return { state: undefined, text: 'once it answers' }
   if (report.outcome === 'no drift') return { state: 'passed', text: `no drift in ${count(report.window.rows, 'row')}` }
-  return { state: 'inconclusive', text: report.outcome }
+  // Before there is enough to judge there is nothing to warn of either.
+  return { state: undefined, text: report.outcome }
 }

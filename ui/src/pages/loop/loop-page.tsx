@@ -3,8 +3,9 @@ import { Link, useParams } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
 import { lazy, Suspense } from 'react'
 import { commands } from '../../commands.ts'
-import { monitoringQuery, overviewQuery, promotionsQuery, type Verdict } from '../../data/queries.ts'
-import { triggerText } from '../../executions-words.ts'
+import { executionQuery, monitoringQuery, overviewQuery, promotionsQuery, type Verdict } from '../../data/queries.ts'
+import { executionTitle, triggerText } from '../../executions-words.ts'
+import { personName, withShortNumbers } from '../../format.ts'
 import { Commit } from '../../parts/copy.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton, Skeleton } from '../../parts/loading.tsx'
@@ -39,6 +40,7 @@ export function LoopPage() {
   if (!overview.data) return <PageSkeleton />
   const facts = { overview: overview.data, promotions, monitored }
   const { state, sentence } = headline(facts)
+  const { commit } = overview.data
   return (
     <div className="page">
       <div className="title">
@@ -47,6 +49,12 @@ export function LoopPage() {
           {state && <StateChip state={state} />}
         </div>
         <p className="lede">{sentence}</p>
+        {commit && (
+          <p className="quiet">
+            Head of {overview.data.project.branch}: <Commit commit={commit.id} /> {commit.subject}, by{' '}
+            {personName(commit.author)}, <Ago at={commit.at} />
+          </p>
+        )}
       </div>
       {facts.overview.execution ? <Loop project={project} facts={facts} /> : <FirstPush />}
     </div>
@@ -107,21 +115,23 @@ function VerdictCard({ verdict }: { verdict: Verdict }) {
           {verdict.model} · <Ago at={verdict.at} />
         </span>
       </header>
-      <p className="body verdict-why">{verdict.reasons.join(' ')}</p>
+      <p className="body verdict-why">{withShortNumbers(verdict.reasons.join(' '))}</p>
       <VerdictTable verdict={verdict} />
     </section>
   )
 }
 
 function LatestExecution({ project, facts }: { project: string; facts: LoopFacts }) {
-  const { execution, commit } = facts.overview
+  const { execution } = facts.overview
+  // The overview names the branch's head, which may be younger than the commit that ran: a promotion's, say.
+  const { data: detail } = useQuery({ ...executionQuery(execution?.id ?? ''), enabled: execution !== undefined })
   if (!execution) return null
   return (
     <section className="card" aria-labelledby="latest">
       <header>
         <h2 id="latest">
           <Link to="/projects/$project/executions/$id" params={{ project, id: execution.id }} className="card-link">
-            {commit?.subject ?? 'Latest execution'}
+            {detail ? executionTitle(detail) : 'Latest execution'}
             <ChevronRight size={14} aria-hidden />
           </Link>
         </h2>
@@ -129,7 +139,7 @@ function LatestExecution({ project, facts }: { project: string; facts: LoopFacts
         <span className="spring" />
         <span className="quiet row">
           <Commit commit={execution.commit} />
-          {commit && <span>by {commit.author}</span>}
+          {detail && <span title={detail.author}>by {personName(detail.author)}</span>}
           <span>{triggerText(execution.trigger)}</span>
           <Ago at={execution.createdAt} />
           {execution.startedAt !== undefined && (

@@ -7,6 +7,7 @@ import {
   type Monitored,
   monitoringQuery,
   type Report,
+  retrainingQuery,
 } from '../../data/queries.ts'
 import { count, elapsed, metricText, percent, psiText } from '../../format.ts'
 import { Empty } from '../../parts/empty.tsx'
@@ -18,11 +19,13 @@ import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
 import type { State } from '../../states.ts'
 import './monitoring.css'
+import { RetrainingCard } from './retraining-card.tsx'
 
 /** Production as it is seen: inputs against the training reference, quality against late labels, and what alarmed. */
 export function MonitoringPage() {
   const { project } = useParams({ from: '/projects/$project/monitoring' })
   const { data, error } = useQuery(monitoringQuery(project))
+  const retraining = useQuery(retrainingQuery(project)).data?.environments ?? []
   const alerts = useQuery(alertsQuery(project)).data?.items ?? []
   if (!data && !error) return <PageSkeleton />
   return (
@@ -44,6 +47,9 @@ export function MonitoringPage() {
       )}
       {data?.environments.map((environment) => (
         <Environment key={environment.environment} project={project} monitored={environment} />
+      ))}
+      {retraining.map((environment) => (
+        <RetrainingCard key={environment.environment} project={project} retraining={environment} />
       ))}
       {alerts.length > 0 && <Alerts alerts={alerts} />}
     </div>
@@ -187,7 +193,7 @@ function Features({ features }: { features: Feature[] }) {
               <td>
                 <MiniHistogram feature={feature} />
               </td>
-              <td className="number">{psiText(feature.psi)}</td>
+              <td className={feature.outcome === 'too few rows' ? 'number quiet' : 'number'}>{psiText(feature.psi)}</td>
               <td className="number">{pValue(feature)}</td>
               <td className="number">{means(feature)}</td>
               <td className="number">{percent(feature.missing.current)}</td>

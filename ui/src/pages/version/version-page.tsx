@@ -11,7 +11,7 @@ import {
   versionStoryQuery,
   versionsQuery,
 } from '../../data/queries.ts'
-import { metricText, percent } from '../../format.ts'
+import { count, metricText, percent, personName, withShortNumbers } from '../../format.ts'
 import { CommandLine, Commit, Digest } from '../../parts/copy.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton, SkeletonRows } from '../../parts/loading.tsx'
@@ -68,7 +68,7 @@ export function VersionPage() {
         <div className="row">
           <Digest digest={own.digest} />
           <div className="why-command">
-            <CommandLine command={commands.why(own.serves[0]?.environment ?? own.digest)} />
+            <CommandLine command={commands.why(model, own.version)} />
           </div>
         </div>
       </div>
@@ -108,7 +108,7 @@ function Story({ project, own, story, promotions, rollout }: StoryProps) {
                   score {Number(verdict.score.toFixed(1))} of 100 · <Ago at={verdict.at} />
                 </span>
               </header>
-              <p className="body muted">{verdict.reasons.join(' ')}</p>
+              <p className="body muted">{withShortNumbers(verdict.reasons.join(' '))}</p>
               <VerdictTable verdict={verdict} />
             </section>
           )}
@@ -143,16 +143,14 @@ function sentenceOf({ serves, declared, barred, verdict }: Version, promotion: P
   return 'Its gate did not let it through.'
 }
 
-function Metrics({ story: { run, verdict } }: { story: VersionStory }) {
-  const champions = new Map(
-    verdict?.objectives.map(({ metric, champion }) => [metric.slice(metric.indexOf('.') + 1), champion] as const) ?? [],
-  )
+/** What the training run itself logged; the numbers that were judged stand in the verdict, beside the champion's. */
+function Metrics({ story: { run } }: { story: VersionStory }) {
   const metrics = Object.entries(run?.metrics ?? {})
   if (metrics.length === 0) return null
   return (
     <section className="card" aria-labelledby="metrics">
       <header>
-        <h2 id="metrics">Metrics of its run</h2>
+        <h2 id="metrics">Logged by {run?.name}</h2>
       </header>
       <TableScroll label="Metrics of its run">
         <table className="table">
@@ -160,24 +158,17 @@ function Metrics({ story: { run, verdict } }: { story: VersionStory }) {
             <tr>
               <th scope="col">Metric</th>
               <th scope="col" className="number">
-                This version
-              </th>
-              <th scope="col" className="number">
-                Champion, same rows
+                Latest
               </th>
             </tr>
           </thead>
           <tbody>
-            {metrics.map(([name, value]) => {
-              const champion = champions.get(name)
-              return (
-                <tr key={name}>
-                  <td className="mono">{name}</td>
-                  <td className="number">{metricText(value)}</td>
-                  <td className="number muted">{typeof champion === 'number' ? metricText(champion) : '–'}</td>
-                </tr>
-              )
-            })}
+            {metrics.map(([name, value]) => (
+              <tr key={name}>
+                <td className="mono">{name}</td>
+                <td className="number">{metricText(value)}</td>
+              </tr>
+            ))}
           </tbody>
         </table>
       </TableScroll>
@@ -196,7 +187,8 @@ function Ingredients({ story: { data, environment, commit } }: { story: VersionS
           <>
             <dt>Commit</dt>
             <dd>
-              <Commit commit={commit.id} /> {commit.subject} <span className="quiet">by {commit.author}</span>
+              <Commit commit={commit.id} /> {commit.subject}{' '}
+              <span className="quiet">by {personName(commit.author)}</span>
             </dd>
           </>
         )}
@@ -209,8 +201,8 @@ function Ingredients({ story: { data, environment, commit } }: { story: VersionS
               <span className="quiet fact-line">{text}</span>
               {parts.map((part) => (
                 <span key={part.digest} className="quiet fact-line">
-                  {part.rows !== undefined && `${part.rows.toLocaleString('en')} rows `}
                   {part.text}
+                  {part.rows !== undefined && ` (${count(part.rows, 'row')})`}
                 </span>
               ))}
             </dd>
