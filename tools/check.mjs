@@ -9,6 +9,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', name)
 export const checks = [
   ['format and lint', bin('biome'), ['check', '.']],
   ['types', join(root, 'node_modules/typescript-7/bin/tsc'), ['-p', '.', '--noEmit']],
+  ["types of the pages' tests", join(root, 'node_modules/typescript-7/bin/tsc'), ['-p', 'test/ui', '--noEmit']],
   ['types of the pages', join(root, 'node_modules/typescript-7/bin/tsc'), ['-p', 'ui', '--noEmit']],
   ['import rules', bin('depcruise'), ['src', '--config', '.dependency-cruiser.cjs']],
   ['unused code', bin('knip'), []],

@@ -10,9 +10,11 @@ import os
 import runpy
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import textwrap
 import unittest
+import venv
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARENT = "mlflow.parentRunId"
@@ -106,6 +108,23 @@ class PlainPython(unittest.TestCase):
     def test_seeds_numpy_with_a_seed_of_more_than_32_bits(self):
         _, stderr = self.run_python("import numpy.random", {"MODELWRIGHT_SEED": str(2**40 + 3)})
         self.assertEqual(stderr, "")
+
+    def test_keeps_what_was_compiled_of_the_environment_and_nothing_of_the_step(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = os.path.realpath(folder)
+            venv.create(os.path.join(folder, "env"), symlinks=True)
+            packages = sysconfig.get_path("purelib", "venv", {"base": os.path.join(folder, "env")})
+            work = os.path.join(folder, "work")
+            os.mkdir(work)
+            for place, name in ((packages, "installed"), (work, "own")):
+                with open(os.path.join(place, name + ".py"), "w") as file:
+                    file.write("x = 1\n")
+            env = {"PYTHONPATH": HERE, "MODELWRIGHT_STEP": "1"}
+            python = os.path.join(folder, "env", "bin", "python")
+            subprocess.run([python, "-c", "import installed, own"], cwd=work, env=env, check=True)
+            self.assertEqual(os.listdir(work), ["own.py"])
+            compiled = os.listdir(os.path.join(packages, "__pycache__"))
+            self.assertEqual([name.split(".")[0] for name in compiled], ["installed"])
 
     def test_does_not_touch_the_seed_outside_a_step(self):
         program = "import random; print(random.random())"

@@ -1,5 +1,5 @@
 import { Kysely, sql, type Transaction } from 'kysely'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import { NodeSqliteDialect } from './dialects/node-sqlite.ts'
 import { migrate } from './migrate.ts'
 import type { Tables } from './tables.ts'
@@ -54,6 +54,7 @@ async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, options: {
 
 /** SQLITE_FULL and a failing disk become the error that a user can act on. */
 export function asStorageError(error: unknown): unknown {
+  if (isAppError(error)) return error
   const text = error instanceof Error ? error.message : ''
   if (!/database or disk is full|disk I\/O error|ENOSPC/.test(text)) return error
   return new AppError(

@@ -7,8 +7,6 @@ export {
   type ExecutionState,
   endedWell,
   isExecutionOver,
-  isOver,
-  type NodeState,
   type Trigger,
 } from './execution.ts'
 export { executionEndpoints } from './executions-routes.ts'

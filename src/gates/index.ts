@@ -3,10 +3,9 @@
 // It never measures anything itself, and never promotes: it takes values, and hands back a verdict with its reasons.
 // Owns the table gate_verdicts.
 export { evaluateSlo } from './decide/evaluate-slo.ts'
-export { judge } from './decide/judge.ts'
 export type * from './gate.ts'
 export { GateService } from './gate-service.ts'
-export { GateStore, type StoredVerdict } from './gate-store.ts'
+export { GateStore } from './gate-store.ts'
 export { gateEndpoints } from './gates-routes.ts'
 export type * from './keptn-slo.ts'
 export { parseSlo } from './parse-slo.ts'

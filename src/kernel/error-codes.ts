@@ -25,6 +25,7 @@ export const errorCodes = {
   ServerUnreachable: { status: 503, culprit: 'wait', meaning: 'No Modelwright server answers at the address.' },
   StorageFull: { status: 507, culprit: 'wait', meaning: 'The disk that holds the data folder is full.' },
   DataFolderBusy: { status: 409, culprit: 'yours', meaning: 'Another server already works on this data folder.' },
+  DataFolderUnusable: { status: 500, culprit: 'yours', meaning: 'The data folder cannot be made, read or written.' },
   PortTaken: { status: 409, culprit: 'yours', meaning: 'Another program listens on the port.' },
   ObjectCorrupt: {
     status: 500,

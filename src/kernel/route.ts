@@ -79,4 +79,4 @@ export function endpoint<R extends Route<never, never, never, never> | Route>(
 /** Lists: keyed pages, default 100, at most 1,000. */
 export type Page<T> = { items: T[]; nextPageToken?: string }
 
-export type RouteError = { error: ErrorBody }
+type RouteError = { error: ErrorBody }

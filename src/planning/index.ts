@@ -1,12 +1,10 @@
 // Commit + what is known → plan: which steps run, which are reused, which are decided later, and why.
 // Owns step keys and the results kept under them, and the locks of environments. Never starts anything.
-
 export { describePlan } from './decide/describe-plan.ts'
-export { championNode, environmentNode, graphOf } from './decide/graph.ts'
+export { graphOf } from './decide/graph.ts'
 export { paramsOf } from './decide/step-key.ts'
 export type {
   Champion,
-  DataInput,
   KeyParts,
   NodeDecision,
   NodeOutcome,

@@ -2,11 +2,8 @@
 // Owns versions made by a verdict (with their manifests), promotions, bars, and the history of what Git declared.
 // It never judges and never serves: it writes modelwright.yaml as Modelwright, where the file says so or a person agreed.
 export type { Candidate, CandidateOf } from './candidate.ts'
-export type { PromotionDecision, Standing } from './decide/promote.ts'
-export { buildManifest, type ModelVersionManifest, manifestSchema, parseManifest } from './manifest.ts'
-export type { Bar, DesiredState, Promotion, PromotionState } from './promotion.ts'
-export type { Projects as PromotingProjects } from './promotion-commits.ts'
+export type { Standing } from './decide/promote.ts'
+export { type ModelVersionManifest, parseManifest } from './manifest.ts'
 export { promotionEndpoints } from './promotions-routes.ts'
-export { type AbortedVersion, type Clearance, PromotionsService } from './promotions-service.ts'
+export { type Clearance, PromotionsService } from './promotions-service.ts'
 export { PromotionsStore } from './promotions-store.ts'
-export type { VersionRegistrar } from './version-register.ts'

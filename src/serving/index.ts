@@ -2,18 +2,17 @@
 // Owns serving_counts, serving_segments, serving_parquet and the folders gateway/ and predictions/ under the data folder.
 // It never decides which version serves (rollouts does) and never judges what it counts. The gateway itself is a process
 // of its own with its own door, gateway/index.ts, which brings no database with it.
-export { inputContract, type SignatureColumn } from './decide/input-contract.ts'
+export { inputContract } from './decide/input-contract.ts'
 export type {
   EndpointDesired,
   GatewayDesired,
   GatewayObserved,
-  InputCheck,
   InputContract,
   PredictionRecord,
   ServedVersion,
 } from './gateway-state.ts'
-export { type DecodedPredictionId, decodePredictionId } from './prediction-id.ts'
-export { type Observations, PredictionLog, type RowsWanted } from './prediction-log.ts'
+export { decodePredictionId } from './prediction-id.ts'
+export { PredictionLog } from './prediction-log.ts'
 export type { PredictionRow } from './prediction-row.ts'
 export { predictionEndpoints } from './predictions-routes.ts'
 export { pythonFolder } from './python-folder.ts'

@@ -1,22 +1,27 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { isAppError } from '../../src/kernel/errors.ts'
+import type { OutputOf } from '../../src/kernel/route.ts'
+import type { whyEnvironment } from '../../src/lineage/lineage-contract.ts'
 import { approvePromotion, rejectPromotion } from '../../src/promotions/promotions-contract.ts'
 import { getModelVersion } from '../../src/registry/registry-contract.ts'
+import { continueRollout } from '../../src/rollouts/rollouts-contract.ts'
 import { getPrediction } from '../../src/serving/predictions-contract.ts'
 import { testPython } from '../support/python.ts'
 import { Family } from './support/family.ts'
 import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
-import { sorterProject } from './support/sorter.ts'
+import { prepareEnvironment, sorterProject } from './support/sorter.ts'
 import { tumourProject } from './support/tumour.ts'
 
 const python = testPython()
 
 // Journeys with real models: from a push to what production answers.
-describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () => {
+describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
-  })
+    await prepareEnvironment(family)
+  }, 600_000)
   afterAll(() => family?.stop())
 
   /** A project whose first version was promoted by its gate and serves. */
@@ -64,6 +69,15 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
     expect(version.runId).toBe(nodeOf(execution, 'train').runId)
     expect(version.manifestDigest).toBe(prediction.record!.digest)
 
+    const why = await family.cli(project.folder, 'why', answer.id)
+    expect(why.code, why.err).toBe(0)
+    expect(why.out).toContain(commit.slice(0, 12))
+    const whyProduction = await family.cli(project.folder, 'why', 'production', '--json')
+    const story = JSON.parse(whyProduction.out) as OutputOf<typeof whyEnvironment>
+    expect(story.version).toMatchObject({ version: 1, commit: { id: commit }, verdict: { outcome: 'pass' } })
+    expect(story.promotion).toMatchObject({ state: 'committed', executionId: execution.id })
+    expect(story.rollout).toMatchObject({ state: 'done' })
+
     const promoted = await project.remoteFile('modelwright.yaml')
     expect(promoted).toContain(version.manifestDigest)
     expect(promoted).toContain('# kept by the promotion')
@@ -82,8 +96,9 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
     expect((await project.deployment()).serving?.version).toBe(1)
   })
 
-  it('brings the old model back by git revert, does not promote the reverted one again, and trains nothing for either', async () => {
+  it('brings the old model back by git revert, trains nothing for it, and leaves the reverted one to a person', async () => {
     const project = await withFirstVersion('reverted')
+    const users = keepAsking(project)
     const second = await project.push('another model', await edit(project, setShift(5)))
     await settled(project, second.commit)
     await project.serves(2)
@@ -102,12 +117,20 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
     const later = await project.push('Say more', { 'README.md': 'Fruits.\n' })
     const execution = await settled(project, later.commit)
     expect(statesOf(execution)).toMatchObject({ train: 'reused' })
-    await project.eventually('it is decided', async () => (await project.promotions())[0]!.version === 2)
-    expect(await project.remoteHead()).toBe(later.commit)
     expect(await project.deployment()).toMatchObject({ state: 'serving', serving: { version: 1 } })
+
+    // Another one goes out as ever; that it does shows that the reverted one was decided on before it, and left alone.
+    await settled(project, (await project.push('a third model', await edit(project, setShift(7)))).commit)
+    await project.serves(3)
+    const ofSecond = (await project.promotions()).filter(({ version }) => version === 2)
+    expect(ofSecond).toMatchObject([{ kind: 'promotion', state: 'barred', waitsForPerson: true }])
+    await family.client(approvePromotion, { params: { id: ofSecond[0]!.id } })
+    await project.serves(2)
+    // Four swaps, and no user noticed one.
+    expect((await users.stop()).filter((status) => status !== 200)).toEqual([])
   })
 
-  it('starts nothing for a commit that changes only deployments:, and the new rollout settings count', async () => {
+  it('starts nothing for a commit that changes only deployments:, and the next rollout goes as they say: without traffic it asks a person', async () => {
     const project = await withFirstVersion('declared')
     const before = (await project.executions()).length
     const change = await edit(project, (text) => text.replace('canary: [100%]', 'canary: [10%, 100%]'))
@@ -123,6 +146,14 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
       return rollout?.state === 'step' && rollout
     })
     expect(seen.canary).toEqual([0.1, 1])
+
+    // Nobody asks it anything, so after a while it asks a person.
+    family.clock.turn(31 * 60_000)
+    await project.eventually('it waits for a person', async () => {
+      return (await project.deployment()).state === 'waiting for a person'
+    })
+    await family.client(continueRollout, { params: { id: seen.id } })
+    await project.serves(2)
   })
 
   it('aborts a canary whose requests fail: Stalled, the old one serves, the revert is proposed, and it is not tried again', async () => {
@@ -208,19 +239,27 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
     expect((await project.deployment()).serving?.version).toBe(2)
   })
 
-  it('asks a person about a warning even where promotion is automatic', async () => {
+  it('asks a person about a warning even where promotion is automatic, and serves nothing when Git declares nothing', async () => {
     const project = await Project.connect(
       family,
       'warned',
-      sorterProject('warned', { gate: 'pass: [">= 2"], warn: [">= 0.5"]' }),
+      sorterProject('warned', { gate: 'pass: [">= 2"], warn: [">= 0.5"]', total: '{ pass: 90%, warn: 50% }' }),
     )
     const { commit } = await project.push('first model')
     const execution = await settled(project, commit)
     expect((await project.verdict(execution.id)).outcome).toBe('warn')
-    const waiting = await proposal(project, 1)
+    await proposal(project, 1)
     expect(await project.remoteHead()).toBe(commit)
-    await family.client(approvePromotion, { params: { id: waiting.id } })
+    const approved = await family.cli(project.folder, 'approve')
+    expect(approved.code, approved.err).toBe(0)
     await project.serves(1)
+
+    const nothing = await edit(project, (text) => text.slice(0, text.indexOf('deployments:')))
+    await project.push('Serve nothing', nothing)
+    await project.eventually(
+      'nothing serves',
+      async () => (await project.predict([{ size: 1, weight: 120 }])).status === 404,
+    )
   })
 
   it('never promotes what `modelwright run` made of a working tree, and promotes the same content when it is pushed', async () => {
@@ -241,6 +280,25 @@ describe.skipIf(!python)('from a push to production', { timeout: 240_000 }, () =
     expect(promotions).toHaveLength(1)
     expect(promotions[0]!.executionId).not.toBe(execution.id)
   })
+
+  /** Users who ask all the time; `stop` gives what they were answered with. */
+  function keepAsking(project: Project): { stop: () => Promise<number[]> } {
+    const statuses: number[] = []
+    let stopped = false
+    const asking = (async () => {
+      while (!stopped) {
+        statuses.push((await project.predict([{ size: 52, weight: 120 }])).status)
+        await sleep(30)
+      }
+      return statuses
+    })()
+    const stop = () => {
+      stopped = true
+      return asking
+    }
+    onTestFinished(async () => void (await stop()))
+    return { stop }
+  }
 
   const proposal = (project: Project, version: number) =>
     project.eventually(`version ${version} waits for a person on a branch`, async () => {

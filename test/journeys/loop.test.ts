@@ -8,15 +8,16 @@ import { getRun, listRuns } from '../../src/tracking/tracking-contract.ts'
 import { testPython } from '../support/python.ts'
 import { Family } from './support/family.ts'
 import { nodeOf, Project, statesOf } from './support/project.ts'
-import { requirements, sorterProject } from './support/sorter.ts'
+import { prepareEnvironment, requirements, sorterProject } from './support/sorter.ts'
 
 const python = testPython()
 
-describe.skipIf(!python)('what happens after the promotion', { timeout: 300_000 }, () => {
+describe.skipIf(!python)('what happens after the promotion', { timeout: 420_000 }, () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
-  })
+    await prepareEnvironment(family)
+  }, 600_000)
   afterAll(() => family?.stop())
 
   it('notices drift, names the feature, waits for labels, retrains with the labelled rows once, and promotes the new model', async () => {
@@ -33,10 +34,10 @@ describe.skipIf(!python)('what happens after the promotion', { timeout: 300_000 
     const first = await project.succeeded((await project.push('first model')).commit)
     await project.serves(1)
 
-    // A harvest of fruits such as were never seen in training: between 50 and 60, and the smaller ones are small.
+    // A harvest of fruits such as were never seen in training: between 51 and 59, and the smaller ones are small.
     const harvest = Array.from({ length: 60 }, (_, i) => ({
       id: `h${i}`,
-      size: 50 + i / 6,
+      size: 51.5 + i / 8,
       weight: 100 + ((i * 53) % 100),
     }))
     const answers: { id: string; rows: typeof harvest }[] = []
@@ -172,6 +173,23 @@ deployments:
     expect(seen.reason).toContain('no judged version')
   })
 
+  it('says what is wrong with requirements that nobody can meet, and runs nothing in their environment', async () => {
+    const project = await Project.connect(family, 'unmet', {
+      'requirements.txt': 'pandas>=2\npandas<1\n',
+      'modelwright.yaml': `project: unmet
+python: { requirements: requirements.txt }
+steps:
+  work: { run: echo here }
+`,
+    })
+    const execution = await project.ended((await project.push('one')).commit)
+    expect(execution.state).toBe('failed')
+    const { error } = nodeOf(execution, 'environment')
+    expect(error).toMatchObject({ code: 'EnvironmentFailed' })
+    expect(error!.message).toContain('pandas')
+    expect(statesOf(execution)).toEqual({ work: 'skipped' })
+  })
+
   /** Turns the clock, and lets the loops have their turn. */
   async function pass(ms: number): Promise<void> {
     family.clock.turn(ms)
@@ -186,7 +204,7 @@ const habits = `import mlflow
 from sklearn.linear_model import LogisticRegression
 
 mlflow.set_experiment("my own experiment")
-mlflow.sklearn.autolog(log_models=False, log_datasets=False)
+mlflow.sklearn.autolog()
 X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
 with mlflow.start_run(run_name="outer"):
     mlflow.log_param("who", "first")

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cancelExecution } from '../../src/executions/executions-contract.ts'
 import { getRun } from '../../src/tracking/tracking-contract.ts'
 import { Family } from './support/family.ts'
-import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
+import { type Execution, type Files, nodeOf, Project, statesOf } from './support/project.ts'
 
 // Journeys that need no Python: every step is a line for sh.
 
@@ -83,6 +85,36 @@ it('refuses an invalid file with line, column and the nearest word, and the bran
   expect(refused.output).toContain('ConfigInvalid')
   expect(refused.output).toMatch(/modelwright\.yaml:4:13 .*runn/)
   expect(refused.output).toContain('"run"')
+  expect(await project.remoteHead()).toBe(commit)
+  expect(await project.executions()).toHaveLength(1)
+})
+
+it('refuses at the push whatever else must not come in, and says what it is', async () => {
+  const project = await Project.connect(family, 'bad', chainFiles('bad'))
+  const { commit } = await project.push('one')
+  const steps = (text: string) => ({ 'modelwright.yaml': `project: bad\nsteps:\n${text}` })
+  const bomb = Array.from({ length: 30 }, (_, i) => `b${i + 1}: &b${i + 1} [${Array(9).fill(`*b${i}`).join(',')}]`)
+  const bad: [string, RegExp, Files][] = [
+    ['a cycle', /cycle: .*→/, steps('  a: { run: x, deps: [b], outs: [a] }\n  b: { run: x, deps: [a], outs: [b] }\n')],
+    ['outputs that overlap', /overlaps/, steps('  a: { run: x, outs: [o] }\n  b: { run: x, outs: [o/p] }\n')],
+    ['an output outside', /modelwright\.yaml:3:\d+ .*\.\.\/x/, steps('  a: { run: x, outs: [../x] }\n')],
+    ['a name for the shell', /modelwright\.yaml:3:\d+ /, steps('  "a; rm -r x": { run: x }\n')],
+    ['a wrong project', /"project: other"/, { 'modelwright.yaml': 'project: other\nsteps:\n  a: { run: x }\n' }],
+    ['a bomb', /ConfigInvalid/, { 'modelwright.yaml': `b0: &b0 [1]\n${bomb.join('\n')}\n` }],
+    ['no file', /modelwright\.yaml/, { 'modelwright.yaml': undefined }],
+  ]
+  for (const [what, told, files] of bad) {
+    await project.commit(what, files)
+    const { code, output } = await project.tryPush()
+    expect([code, output], what).toEqual([1, expect.stringMatching(told)])
+    await project.git('reset', '-q', '--hard', commit)
+  }
+  await symlink('/etc/passwd', join(project.folder, 'link'))
+  await project.commit('a way out')
+  expect((await project.tryPush()).output).toMatch(/link → \/etc\/passwd/)
+  await project.git('reset', '-q', '--hard', commit)
+  await project.git('commit', '-q', '--amend', '-m', 'rewritten')
+  expect((await project.tryPush('+main')).code).toBe(1)
   expect(await project.remoteHead()).toBe(commit)
   expect(await project.executions()).toHaveLength(1)
 })
@@ -220,6 +252,26 @@ steps:
   expect(error!.message).toMatch(/kind.*pear/s)
   const mended = await project.push('Mend the data', { 'fruits.csv': 'size,kind\n10,apple\n50,plum\n20,apple\n' })
   expect((await project.ended(mended.commit)).state).toBe('succeeded')
+})
+
+it('carries out what is pushed to another branch, but nothing of it is deployable', async () => {
+  const project = await Project.connect(family, 'topic', chainFiles('topic'))
+  await project.succeeded((await project.push('one')).commit)
+  await project.git('switch', '-q', '-c', 'topic/more-words')
+  const commit = await project.commit('more words', { 'words.txt': 'one two three four five\n' })
+  const pushed = await project.tryPush('topic/more-words')
+  expect(pushed.code, pushed.output).toBe(0)
+  expect(await project.succeeded(commit)).toMatchObject({ deployable: false, trigger: { kind: 'push' } })
+})
+
+it('names the output that a step declared and did not write', async () => {
+  const project = await Project.connect(family, 'unwritten', {
+    'modelwright.yaml': 'project: unwritten\nsteps:\n  work: { run: echo a > a, outs: [a, b/c.txt] }\n',
+  })
+  const execution = await project.ended((await project.push('one')).commit)
+  const { error } = nodeOf(execution, 'work')
+  expect(error).toMatchObject({ code: 'OutputMissing' })
+  expect(error!.message).toContain('b/c.txt')
 })
 
 it('refuses the result of a step that declares a model and logs none', async () => {

@@ -57,7 +57,11 @@ class NodeSqliteDriver implements Driver {
 
   beginTransaction = (connection: DatabaseConnection): Promise<void> => execute(connection, 'begin immediate')
   commitTransaction = (connection: DatabaseConnection): Promise<void> => execute(connection, 'commit')
-  rollbackTransaction = (connection: DatabaseConnection): Promise<void> => execute(connection, 'rollback')
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    // A full disk makes SQLite roll back by itself (sqlite.org/lang_transaction.html); a second rollback would hide the reason.
+    if ((connection as NodeSqliteConnection).isInTransaction) await execute(connection, 'rollback')
+  }
 
   async destroy(): Promise<void> {
     this.#connection?.close()
@@ -74,6 +78,10 @@ class NodeSqliteConnection implements DatabaseConnection {
 
   constructor(database: DatabaseSync) {
     this.#database = database
+  }
+
+  get isInTransaction(): boolean {
+    return this.#database.isTransaction
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {

@@ -51,7 +51,7 @@ const defaultLimits = {
   maxBodyBytes: 32_000_000,
 }
 
-/** Starts the data plane and returns when it listens; models load meanwhile. @throws AppError PortTaken */
+/** Starts the data plane and returns when it listens; models load meanwhile. @throws AppError PortTaken, BadRequest */
 export async function runGateway(options: GatewayOptions): Promise<RunningGateway> {
   const { clock, log, signal } = options
   const limits = { ...defaultLimits, ...options.limits }
@@ -74,15 +74,18 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     ...(options.allowedHosts && isLoopback(options.host) ? { allowedHosts: options.allowedHosts } : {}),
     ...(options.token === undefined ? {} : { token: options.token }),
   }
+  // Until desired.json is read, nobody knows which endpoints there are: who asks so early waits instead of hearing 404.
+  const opened = Promise.withResolvers<void>()
   const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     // A client that keeps its connection would come back to a gateway that is gone.
     if (signal.aborted) response.setHeader('connection', 'close')
-    void answerHttp(door, request, response)
+    void opened.promise.then(() => answerHttp(door, request, response))
   })
   // First of all: a second gateway on this port must not touch the journal of the first.
   await listen(server, options.host, options.port)
   await journal.open(isAlive)
   await gateway.open()
+  opened.resolve()
   const loops = Promise.all([
     followDesired(gateway, folder, options),
     every(250, options, () => gateway.expire(clock.now())),
@@ -118,7 +121,12 @@ function listen(server: Server, host: string, port: number): Promise<void> {
               'Name another port with --gateway-port, or stop that program.',
               { cause: error },
             )
-          : error,
+          : new AppError(
+              'BadRequest',
+              `It is not possible to listen on ${host}:${port}: ${error.code}.`,
+              'Choose an address of this machine with --host and a port that this user may open with --gateway-port.',
+              { cause: error },
+            ),
       ),
     )
     server.listen(port, host, () => resolve())

@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url'
 
 const script = readFileSync(fileURLToPath(new URL('./log_model.py', import.meta.url)), 'utf8')
 
-/** A project whose only step logs a model within a fraction of a second; its model has the project's name and answers `value`. */
-export const fastModelFiles = (project: string, value: number, { python = '', rollout = '' } = {}) => ({
+/** A project whose only step logs a model within a fraction of a second; its model has the project's name. `model`: VALUE [ABOVE] of log_model.py. */
+export const fastModelFiles = (project: string, model: number | string, { python = '', rollout = '' } = {}) => ({
   'modelwright.yaml': `project: ${project}
 ${python}
 steps:
-  train: { run: python3 log_model.py ${value}, deps: [log_model.py], model: ${project}, metrics: true }
+  train: { run: python3 log_model.py ${model}, deps: [log_model.py], model: ${project}, metrics: true }
 models:
   ${project}:
     gate: { objectives: [{ metric: train.score, pass: [">= 0.5"] }] }

@@ -1,32 +1,47 @@
 """Logs a pyfunc model and a metric with nothing but the standard library: importing mlflow takes seconds, crash loops need many runs.
 
-The model is a Python file that MLflow loads as `python_function` (loader module `constant`), answering its TAG's number for each row.
+    python log_model.py VALUE [ABOVE]
+
+MLflow loads the model as `python_function` (loader module `constant`): it answers VALUE for each row, and raises where a row's x is
+larger than ABOVE.
 """
 
+import http.client
 import json
 import os
 import sys
+import time
+import urllib.error
 import urllib.request
 
 uri, token, run = (os.environ[name] for name in ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN", "MLFLOW_RUN_ID"))
 
 
-def call(method, path, body):
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+def ask(method, path, data=None):
+    """Again and again while no server answers, as MLflow's own client does."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    request = urllib.request.Request(uri + path, data=data, method=method, headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read() or b"{}")
+    for pause in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 0):
+        try:
+            request = urllib.request.Request(uri + path, data=data, method=method, headers=headers)
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, http.client.HTTPException):
+            if not pause:
+                raise
+            time.sleep(pause)
+
+
+def call(method, path, body):
+    return ask(method, path, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def info():
-    headers = {"Authorization": f"Bearer {token}"}
-    request = urllib.request.Request(f"{uri}/api/2.0/mlflow/runs/get?run_id={run}", headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())["run"]["info"]
+    return ask("GET", f"/api/2.0/mlflow/runs/get?run_id={run}")["run"]["info"]
 
 
-value = float(sys.argv[1])
+value, above = float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 1e9
 model = call(
     "POST",
     "/api/2.0/mlflow/logged-models",
@@ -46,18 +61,20 @@ signature:
   inputs: '[{column}]'
   outputs: '[{{"type": "double", "required": true}}]'
 """,
-    "value.txt": f"{value}\n",
+    "value.txt": f"{value} {above}\n",
     "code/constant.py": """class Model:
-    def __init__(self, value):
-        self.value = value
+    def __init__(self, value, above):
+        self.value, self.above = value, above
 
     def predict(self, rows, params=None):
+        if (rows["x"] > self.above).any():
+            raise ValueError("too large for this model")
         return [self.value for _ in range(len(rows))]
 
 
 def _load_pyfunc(path):
     with open(path) as file:
-        return Model(float(file.read()))
+        return Model(*map(float, file.read().split()))
 """,
 }
 for name, text in files.items():

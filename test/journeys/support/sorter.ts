@@ -1,10 +1,30 @@
 import { readFileSync } from 'node:fs'
-import type { Files } from './project.ts'
+import type { Family } from './family.ts'
+import { type Files, Project } from './project.ts'
 
 // A small true project: fruits are sorted by size. Its data has no fruit between 40 and 60, so it learns a threshold of 50.
 
 /** The very list that the tests' own Python was made from, so that every wheel is in the cache. */
 export const requirements = readFileSync(new URL('../../requirements.txt', import.meta.url), 'utf8')
+
+/** Makes the environment that all projects of a file share, before their deadlines begin: on a busy machine it takes minutes. */
+export async function prepareEnvironment(family: Family): Promise<void> {
+  const project = await Project.connect(family, 'environment', {
+    'requirements.txt': requirements,
+    'modelwright.yaml': `project: environment
+python: { requirements: requirements.txt }
+steps:
+  look: { run: 'python -c "import mlflow.pyfunc, mlflow.sklearn"' }
+`,
+  })
+  const { commit } = await project.push('environment')
+  const { id } = await project.started(commit)
+  await project.eventually(
+    'the environment is there',
+    async () => (await project.execution(id)).state === 'succeeded',
+    570_000,
+  )
+}
 
 type Options = {
   /** Added to the learnt threshold: what makes a model worse, or just another one. */
@@ -13,6 +33,7 @@ type Options = {
   moodyAbove?: number
   data?: string
   gate?: string
+  total?: string
   promote?: string
   deployment?: string
 }
@@ -45,6 +66,7 @@ models:
     gate:
       objectives:
         - { metric: evaluate.accuracy, ${options.gate ?? 'pass: [">= 0.8", ">= champion - 0.01"]'}, key: true }
+      total: ${options.total ?? '{}'}
     promote: { production: ${options.promote ?? 'automatic'} }
 deployments:
   production:

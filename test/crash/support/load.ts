@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Project } from '../../journeys/support/project.ts'
+
+export type Told = { at: number; status: number; id: string; value?: unknown; message?: string }
+
+const clients = 4
+
+/** Clients that ask one after the other until stopped; whatever they were told is kept. No answer at all is status 0. */
+export class Load {
+  readonly told: Told[] = []
+  readonly #project: Project
+  readonly #x: number
+  readonly #running: Promise<void>[]
+  #stopped = false
+
+  constructor(project: Project, x = 1) {
+    this.#project = project
+    this.#x = x
+    this.#running = Array.from({ length: clients }, () => this.#ask())
+  }
+
+  async stop(): Promise<Told[]> {
+    this.#stopped = true
+    await Promise.all(this.#running)
+    return this.told
+  }
+
+  async #ask(): Promise<void> {
+    while (!this.#stopped) {
+      const told = await this.#project.predict([{ x: this.#x }]).then(
+        ({ status, id, body }) => ({ status, id, value: body.predictions?.[0], message: JSON.stringify(body) }),
+        () => ({ status: 0, id: '' }),
+      )
+      this.told.push({ at: Date.now(), ...told })
+      await sleep(told.status === 200 ? 5 : 50)
+    }
+  }
+}
