@@ -49,8 +49,6 @@ const leaseMs = 15_000
 /** What only the listening server knows. */
 export type Addresses = { trackingUri: () => string; publicUrl: () => string; gatewayUrl: () => string }
 
-type Slices = ReturnType<typeof createSlices>
-
 /**
  * Ports → stores → services → routes, in the order in which data flows: the map of the system. Below it the whole list of
  * subscriptions, and the loops.

@@ -5,7 +5,6 @@ declare const brand: unique symbol
 /** A string that only its own kind of id may stand for. */
 export type Branded<T, Name extends string> = T & { readonly [brand]: Name }
 
-type ProjectId = Branded<string, 'ProjectId'>
 export type ExecutionId = Branded<string, 'ExecutionId'>
 export type RunId = Branded<string, 'RunId'>
 export type CommitId = Branded<string, 'CommitId'>

@@ -78,5 +78,3 @@ export function endpoint<R extends Route<never, never, never, never> | Route>(
 
 /** Lists: keyed pages, default 100, at most 1,000. */
 export type Page<T> = { items: T[]; nextPageToken?: string }
-
-type RouteError = { error: ErrorBody }
