@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { asStorageError } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 
 /** @throws AppError DataFolderUnusable, StorageFull */
@@ -33,10 +34,11 @@ export function lockDataFolder(runDir: string, name: string): { release(): void 
   makeFolder(runDir)
   const lock = openLock(join(runDir, `${name}.lock`))
   try {
-    lock.exec('PRAGMA busy_timeout = 300; BEGIN EXCLUSIVE')
+    // Nothing is ever written, so there is nothing to journal; a journal would need room on a full disk.
+    lock.exec('PRAGMA busy_timeout = 300; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE')
   } catch (cause) {
     lock.close()
-    if (!/locked|busy/i.test((cause as Error).message)) throw cause
+    if (!/locked|busy/i.test((cause as Error).message)) throw asStorageError(cause)
     throw new AppError(
       'DataFolderBusy',
       `Another ${name} already works on ${runDir}.`,

@@ -1,14 +1,14 @@
-import { pino } from 'pino'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './adapters.ts'
 import { type Config, machineEnvironment } from './config.ts'
 import { lockDataFolder } from './data-folder.ts'
+import { createLog } from './log.ts'
 import { writeFacts } from './supervisor.ts'
 
 /** Starts the data plane as this process. */
 export async function startGateway(config: Config, signal: AbortSignal): Promise<RunningGateway> {
   const lock = lockDataFolder(config.runDir, 'gateway')
-  const log = pino({ level: config.logLevel, base: { process: 'gateway' } })
+  const log = createLog('gateway', config)
   const gateway = await runGateway({
     dataDir: config.dataDir,
     host: config.host,

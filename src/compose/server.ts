@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import { asStorageError, Dispatcher, onCommit, openDatabase } from '../db/index.ts'
 import { mlflowDialect } from '../dialects/mlflow/index.ts'
 import { gitHttp } from '../forges/index.ts'
@@ -13,6 +13,7 @@ import { createHttpApp, mountEndpoints } from './http/app.ts'
 import { LiveEvents } from './http/live-events.ts'
 import { openApiOf } from './http/openapi.ts'
 import { serveUi } from './http/ui.ts'
+import { createLog } from './log.ts'
 import { Loop } from './loop.ts'
 import { createSlices } from './slices.ts'
 import { writeFacts } from './supervisor.ts'
@@ -21,7 +22,7 @@ export type RunningServer = { url: string; stop: () => Promise<void> }
 
 /** Starts the server: lock, database, slices, door, loops; what a crash left behind is taken up by the loops themselves. */
 export async function startServer(config: Config): Promise<RunningServer> {
-  const log = pino({ level: config.logLevel, base: { process: 'server' }, redact: ['req.headers.authorization'] })
+  const log = createLog('server', config)
   for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir]) makeFolder(dir)
   const lock = lockDataFolder(config.runDir, 'server')
   try {

@@ -64,10 +64,14 @@ export type Work = {
 const attemptsAfterLoss = 3
 const killGraceMs = 5_000
 const logTailBytes = 2_000
+const toldAsRunningAfterMs = 50
 
 /** Carries one box from where it stands to its end; every line may be the last before a crash. */
 export class StepRunner {
   readonly #parts: StepRunnerParts
+  readonly #experiments = new Map<string, string>()
+  /** Between a step's announcement and its start. */
+  readonly #tokens = new Map<RunId, string>()
 
   constructor(parts: StepRunnerParts) {
     this.#parts = parts
@@ -91,7 +95,7 @@ export class StepRunner {
   ): Promise<ExecutionNode> {
     const now = this.#parts.clock.now()
     const announced: ExecutionNode = { ...node, state: 'starting', decision, attempt: node.attempt + 1, startedAt: now }
-    const experimentId = await this.#parts.tracking.experimentNamed(execution.project)
+    const experimentId = await this.#experimentOf(execution.project)
     await transact(this.#parts.db, async (tx) => {
       if (node.kind !== 'environment') {
         announced.runId = newHexId(now) as RunId
@@ -103,6 +107,7 @@ export class StepRunner {
           startedAt: now,
           tags: runTags(this.#parts, execution, node, context, decision),
         })
+        this.#tokens.set(announced.runId, await this.#parts.access.issueStepToken(tx, announced.runId))
       }
       await this.#change(tx, execution, announced, {
         state: 'starting',
@@ -113,6 +118,12 @@ export class StepRunner {
       })
     })
     return announced
+  }
+
+  async #experimentOf(project: string): Promise<string> {
+    const known = this.#experiments.get(project) ?? (await this.#parts.tracking.experimentNamed(project))
+    this.#experiments.set(project, known)
+    return known
   }
 
   /** Brings an announced (or adopted) box to its end. Returns early, without an end, when the server shuts down. */
@@ -156,12 +167,22 @@ export class StepRunner {
     const folders = this.folders(execution.id, node)
     const seen = await this.#parts.executor.observe(folders.dir)
     if (seen.state === 'absent') await this.#start(work, folders)
-    else if (node.state === 'starting') await this.#markRunning(work)
-    const end = await this.#parts.executor.ended(folders.dir, work.shutdown)
+    const end = await this.#endOf(work, folders)
     if (work.shutdown.aborted) return
     if (work.cancelled.aborted) await this.#cancelled(work)
     else if (end.code === undefined) await this.#lost(work)
     else await this.#settle(work, folders, end)
+  }
+
+  /** `running` is only told of what runs for a moment: a step that is over at once costs no transaction for it. */
+  async #endOf(work: Work, folders: AttemptFolders): Promise<CommandEnd> {
+    const ended = this.#parts.executor.ended(folders.dir, work.shutdown)
+    if (work.node.state === 'running') return ended
+    const enough = new AbortController()
+    const soon = ended.finally(() => enough.abort())
+    await Promise.race([soon, this.#parts.clock.sleep(toldAsRunningAfterMs, enough.signal)])
+    if (!enough.signal.aborted) await this.#markRunning(work)
+    return soon
   }
 
   /** Cancelled is what nothing is left of: the command may be gone before its children are. */
@@ -178,10 +199,7 @@ export class StepRunner {
     await layOut(this.#parts, folders, key)
     for (const dep of context.file.steps[node.step]!.deps)
       if (dep.kind === 'data') await this.#checkData(context, dep.name, folders)
-    const token = await transact(this.#parts.db, async (tx) => {
-      await this.#parts.access.withdrawStepTokens(tx, node.runId!)
-      return this.#parts.access.issueStepToken(tx, node.runId!)
-    })
+    const token = await this.#tokenFor(node.runId!)
     if (cancelled.aborted)
       throw new AppError(
         'Conflict',
@@ -196,7 +214,17 @@ export class StepRunner {
     })
     // A cancel that came while it started found nothing to end.
     if (cancelled.aborted) await this.kill(work.execution.id, node)
-    await this.#markRunning(work)
+  }
+
+  /** The one of the announcement; after a crash in between, which nobody knows any more, another one. */
+  async #tokenFor(runId: RunId): Promise<string> {
+    const issued = this.#tokens.get(runId)
+    this.#tokens.delete(runId)
+    if (issued) return issued
+    return transact(this.#parts.db, async (tx) => {
+      await this.#parts.access.withdrawStepTokens(tx, runId)
+      return this.#parts.access.issueStepToken(tx, runId)
+    })
   }
 
   async #checkData(context: PlanContext, dataset: string, folders: AttemptFolders): Promise<void> {
@@ -290,14 +318,6 @@ export class StepRunner {
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
-    // What the command left in the background ends with it.
-    await this.#parts.executor.kill(folders.dir, 0)
-    // A failed step's workspace stays for its author to look into.
-    await Promise.all(
-      [folders.workspace, folders.home, folders.temporary].map((folder) =>
-        rm(folder, { recursive: true, force: true }),
-      ),
-    )
   }
 
   async #metricsOf(runId: RunId, declared: boolean | string, folders: AttemptFolders): Promise<Record<string, number>> {
@@ -393,6 +413,20 @@ export class StepRunner {
   /** Ends what runs of a box, whole; its carrying then settles it as cancelled. */
   async kill(executionId: string, node: ExecutionNode): Promise<void> {
     if (node.kind !== 'environment') await this.#parts.executor.kill(this.folders(executionId, node).dir, killGraceMs)
+  }
+
+  /**
+   * Before an execution is called over: what its commands left in the background ends, and its workspaces go, but for those of
+   * failed steps, which stay for their author to look into.
+   */
+  async clearUp(executionId: string, nodes: readonly ExecutionNode[]): Promise<void> {
+    const carried = nodes.filter((node) => node.attempt > 0 && node.kind !== 'environment')
+    if (carried.length === 0) return
+    await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
+    for (const node of carried.filter(({ state }) => state === 'succeeded')) {
+      const { workspace, home, temporary } = this.folders(executionId, node)
+      await Promise.all([workspace, home, temporary].map((folder) => rm(folder, { recursive: true, force: true })))
+    }
   }
 
   #change(

@@ -7,6 +7,7 @@
  * - `ended` resolves when the command has ended, also for an adopted one; at once if it already has.
  * - `kill` ends the whole process group (and processes that left it but carry the attempt's mark): SIGTERM, then after
  *   `graceMs` SIGKILL. Idempotent. When it resolves nothing of the command runs.
+ * - `sweep` ends at once what commands that have ended left in the background, with one look for all of them.
  * - standard output and error go, in order of writing, to `logPath(dir)`.
  */
 export interface Executor {
@@ -14,6 +15,7 @@ export interface Executor {
   observe(dir: string): Promise<CommandState>
   ended(dir: string, signal?: AbortSignal): Promise<CommandEnd>
   kill(dir: string, graceMs: number): Promise<void>
+  sweep(dirs: readonly string[]): Promise<void>
   logPath(dir: string): string
 }
 

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { cancelExecution } from '../../src/executions/executions-contract.ts'
 import { getRun } from '../../src/tracking/tracking-contract.ts'
 import { Family } from './support/family.ts'
 import { type Execution, type Files, nodeOf, Project, statesOf } from './support/project.ts'
 
 // Journeys that need no Python: every step is a line for sh.
+
+// On a busy machine a deadline says more than a time-out, so it comes first.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -34,6 +34,8 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
     bodyLimit: 32 * 1024 * 1024,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 2000 },
+    // What fails before routing, as an address that cannot be decoded.
+    frameworkErrors: (error, request, reply) => answerError(error, request as FastifyRequest, reply as FastifyReply),
   })
   app.decorateRequest('actor')
   app.addHook('onRequest', async (request) => {

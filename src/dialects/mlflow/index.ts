@@ -45,6 +45,9 @@ function parseJson(body: string, done: (error: Error | null, value?: unknown) =>
     const value: unknown = body.trim() === '' ? {} : JSON.parse(body)
     done(null, typeof value === 'string' ? JSON.parse(value) : value)
   } catch {
-    done(new MlflowError('BAD_REQUEST', 'The body is no valid JSON.'))
+    const hint = /\b(NaN|Infinity)\b/.test(String(body))
+      ? ' JSON has no NaN or Infinity: send "NaN" or "-Infinity" as a text.'
+      : ''
+    done(new MlflowError('BAD_REQUEST', `The body is no valid JSON.${hint}`))
   }
 }

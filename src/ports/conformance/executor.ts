@@ -198,6 +198,17 @@ export function executorConformance(name: string, make: () => Promise<ExecutorUn
       expect((await executor.ended(dir)).code).toBe(0)
     })
 
+    it('sweeps what several finished commands left, and nothing of a command that was not named', async () => {
+      const left = await Promise.all([run('setsid sleep 61 & echo $! > pid.txt'), run('sleep 62 & echo $! > pid.txt')])
+      const other = await run('sleep 63 & echo $! > pid.txt')
+      const pidOf = ({ cwd }: { cwd: string }) => Number(readFileSync(join(cwd, 'pid.txt'), 'utf8'))
+      await executor.sweep(left.map(({ dir }) => dir))
+      expect(exists(pidOf(left[1]!))).toBe(false)
+      expect(exists(pidOf(other))).toBe(true)
+      await executor.sweep([other.dir])
+      expect(exists(pidOf(other))).toBe(false)
+    })
+
     it('may be told to kill again, and to kill what never was', async () => {
       const given = spec('sleep 60')
       await executor.start(given)

@@ -3,7 +3,7 @@
     python log_model.py VALUE [ABOVE]
 
 MLflow loads the model as `python_function` (loader module `constant`): it answers VALUE for each row, and raises where a row's x is
-larger than ABOVE.
+larger than ABOVE. With a negative ABOVE it cannot be loaded.
 """
 
 import http.client
@@ -74,7 +74,10 @@ signature:
 
 def _load_pyfunc(path):
     with open(path) as file:
-        return Model(*map(float, file.read().split()))
+        value, above = map(float, file.read().split())
+    if above < 0:
+        raise RuntimeError("the weights are missing")
+    return Model(value, above)
 """,
 }
 for name, text in files.items():

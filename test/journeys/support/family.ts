@@ -122,7 +122,7 @@ export class Family {
       await Promise.race([gone, sleep(endWithinMs, undefined, { ref: false })])
     }
     this.#supervisor.kill('SIGKILL')
-    this.#watchdog.kill('SIGKILL')
+    this.#watchdog.stdin!.end('done\n')
     for (const pid of await processesOf(this.folder)) tryKill(pid)
     await rm(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
@@ -132,7 +132,7 @@ const nodeFlags = ['--disable-warning=ExperimentalWarning']
 
 /** Ends the family when this process is gone without having ended it: its end of the pipe closes however it dies. */
 const watchdogOf = ({ pid }: ChildProcess): ChildProcess =>
-  spawn('/bin/sh', ['-c', 'cat; kill -TERM "$0"', String(pid)], {
+  spawn('/bin/sh', ['-c', 'read -r word || kill -TERM "$0"', String(pid)], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })

@@ -19,7 +19,9 @@ export class FileTurnedClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const end = this.now() + ms
-    for (let left = ms; left > 0 && !signal?.aborted; left = end - this.now())
+    // As the machine's own timers, it never lasts longer than asked, also where the clock is turned back meanwhile.
+    const latest = performance.now() + ms
+    for (let left = ms; left > 0 && !signal?.aborted; left = Math.min(end - this.now(), latest - performance.now()))
       await sleep(Math.min(left, pollMs), undefined, { signal }).catch(endedEarly)
   }
 

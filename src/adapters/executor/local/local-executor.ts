@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, bug } from '../../../kernel/errors.ts'
 import type { CommandEnd, CommandSpec, CommandState, Executor } from '../../../ports/executor.ts'
 import { type Journal, journalPath, readJournal } from './journal.ts'
-import { isAlive, type ProcessIdentity, processesOf } from './process-table.ts'
+import { isAlive, markName, type ProcessIdentity, processesMarked, processesOf } from './process-table.ts'
 import { runnerScript } from './runner-script.ts'
 
 const adoptedPollMs = 500
@@ -69,6 +69,15 @@ export class LocalExecutor implements Executor {
     while (!(await goneWithin(20, remaining)))
   }
 
+  async sweep(dirs: readonly string[]): Promise<void> {
+    const marks = new Set(dirs.map((dir) => markOf(resolve(dir))))
+    const remaining = () => processesMarked(marks)
+    for (let left = remaining(); left.length > 0; left = remaining()) {
+      signalAll(left, 'SIGKILL')
+      await sleep(5)
+    }
+  }
+
   logPath(dir: string): string {
     return join(dir, 'log')
   }
@@ -118,7 +127,6 @@ export class LocalExecutor implements Executor {
 
 type OwnChild = { runner: ChildProcess; gone: Promise<void>; waiting: number }
 
-const markName = 'MODELWRIGHT_ATTEMPT'
 const markOf = (dir: string): string => `${markName}=${dir}`
 
 const alreadyStarted = (dir: string): AppError =>

@@ -21,27 +21,37 @@ export function isAlive(process: ProcessIdentity): boolean {
  */
 export function processesOf(mark: string, leader: ProcessIdentity | undefined): number[] {
   const leaderPid = leader && isAlive(leader) ? leader.pid : undefined
-  const markBytes = Buffer.from(`${mark}\0`)
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => belongs(pid, leaderPid, markBytes))
+  const marks = new Set([mark])
+  return allPids().filter((pid) => belongs(pid, leaderPid, marks))
 }
 
-function belongs(pid: number, leaderPid: number | undefined, mark: Buffer): boolean {
+/** The live processes that carry one of the values of a variable in the environment they were started with. */
+export const processesMarked = (marks: ReadonlySet<string>): number[] =>
+  allPids().filter((pid) => belongs(pid, undefined, marks))
+
+const allPids = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+
+function belongs(pid: number, leaderPid: number | undefined, marks: ReadonlySet<string>): boolean {
   const stat = readStat(pid)
   if (stat === undefined || stat.state === 'Z') return false
   if (leaderPid !== undefined && (stat.group === leaderPid || stat.session === leaderPid)) return true
-  return carries(pid, mark)
+  return marks.has(markIn(pid) ?? '')
 }
 
-function carries(pid: number, mark: Buffer): boolean {
+export const markName = 'MODELWRIGHT_ATTEMPT'
+
+/** `MODELWRIGHT_ATTEMPT=…` as it stands in a process's environment. */
+function markIn(pid: number): string | undefined {
   try {
-    const environment = readFileSync(`/proc/${pid}/environ`)
-    const at = environment.indexOf(mark)
-    return at === 0 || (at > 0 && environment[at - 1] === 0)
+    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
+    const at = environment.startsWith(`${markName}=`) ? 0 : environment.indexOf(`\0${markName}=`) + 1
+    if (at === 0 && !environment.startsWith(`${markName}=`)) return undefined
+    return Buffer.from(environment.slice(at, environment.indexOf('\0', at)), 'latin1').toString('utf8')
   } catch {
-    return false // it ended meanwhile, or is another user's
+    return undefined // it ended meanwhile, or is another user's
   }
 }
 
