@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson } from '../kernel/digest.ts'
 import type { EpochMs } from '../kernel/time.ts'
@@ -42,13 +42,7 @@ export class GatewayFile {
   async #replace(text: string): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     const path = join(this.#folder, 'desired.json')
-    const handle = await open(`${path}.tmp`, 'w', 0o600)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
+    await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true })
     await rename(`${path}.tmp`, path)
   }
 }

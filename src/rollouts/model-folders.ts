@@ -105,9 +105,5 @@ async function digestOfFile(path: string): Promise<string> {
 
 async function synchronise(folder: string): Promise<void> {
   const handle = await open(folder)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await handle.sync().finally(() => handle.close())
 }

@@ -2,19 +2,20 @@ import { access } from 'node:fs/promises'
 import { canonicalJson, type Digest, digestOf } from '../kernel/digest.ts'
 import { isAppError } from '../kernel/errors.ts'
 import { type CommitId, newId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Deployment, ProjectsService, Rollout as RolloutPlan } from '../projects/index.ts'
 import type { Clearance, PromotionsService } from '../promotions/index.ts'
 import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/index.ts'
-import { mismatches } from './decide/compare-observed.ts'
+import { mismatches } from './decide/mismatches.ts'
 import { endpointOf, weightsOf } from './decide/gateway-content.ts'
 import { nextStep, type RolloutDecision, type RolloutFacts, rolloutRuleVersion } from './decide/next-step.ts'
 import { nextRolloutState } from './decide/rollout-states.ts'
-import { straightReason } from './decide/straight.ts'
+import { straightReason } from './decide/straight-reason.ts'
 import type { GatewayFile } from './gateway-file.ts'
 import type { Preparation } from './preparation.ts'
 import type { DeploymentState, ObserveTraffic, Rollout, VersionName } from './rollout.ts'
-import type { Place, RolloutsStore } from './rollouts-store.ts'
+import type { RolloutsStore } from './rollouts-store.ts'
 
 export type ReconcilerParts = {
   store: RolloutsStore
@@ -129,6 +130,11 @@ export class Reconciler {
 
   async #lookAt(rollout: Rollout, declared: Declared, seen: Seen): Promise<boolean> {
     if (rollout.state === 'rolling back') return false
+    // The machine's clock was set back: until it had caught up, the step would not end and no request would count.
+    if (rollout.stepSince > seen.now) {
+      await this.#parts.store.durably((tx) => this.#parts.store.save(tx, { ...rollout, stepSince: seen.now }))
+      return true
+    }
     const facts = await this.#factsOf(rollout, declared, seen)
     const decision = nextStep(rollout, facts)
     if (decision.outcome === 'wait') return false

@@ -1,6 +1,7 @@
 import { appendAudit } from '../access/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
+import type { Place } from '../kernel/place.ts'
 import type { Actor } from '../kernel/route.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -10,7 +11,7 @@ import type { GatewayObserved } from '../serving/index.ts'
 import { weightsOf } from './decide/gateway-content.ts'
 import { nextStep, type RolloutFacts } from './decide/next-step.ts'
 import type { DeploymentState, ObserveTraffic, Rollout, TrafficCounts, Weight } from './rollout.ts'
-import type { DeploymentRow, Place, RolloutsStore, StoredDecision } from './rollouts-store.ts'
+import type { DeploymentRow, RolloutsStore, StoredDecision } from './rollouts-store.ts'
 
 export type RolloutView = Rollout & { decisions: StoredDecision[] }
 

@@ -4,12 +4,11 @@ import type { RolloutTables } from '../db/tables/rollouts.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Rollout as DeclaredRollout } from '../projects/index.ts'
 import { activeStates } from './decide/rollout-states.ts'
 import type { DeploymentState, Rollout, RolloutState, StallCause, VersionName } from './rollout.ts'
-
-export type Place = { project: string; environment: string }
 
 export type DeploymentRow = Place & {
   serving?: VersionName & { model: string }

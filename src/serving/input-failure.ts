@@ -1,4 +1,4 @@
-import { nearestWord } from '../kernel/nearest.ts'
+import { nearestWord } from '../kernel/nearest-word.ts'
 import { checkValue, isMissing } from '../validation/index.ts'
 import type { InputCheck, InputContract } from './gateway-state.ts'
 

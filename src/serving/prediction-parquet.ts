@@ -2,6 +2,7 @@ import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Digest } from '../kernel/digest.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { PredictionRow } from './prediction-row.ts'
 import type { ParquetFile } from './serving-store.ts'
@@ -62,7 +63,7 @@ export class PredictionParquet {
   }
 
   async #writeGroup(duck: DuckDBConnection, segment: string, group: Record<string, unknown>): Promise<ParquetFile> {
-    const { project, environment } = group as { project: string; environment: string }
+    const { project, environment } = group as Place
     const hour = Number(group.hour)
     const path = join(folderName(project), folderName(environment), `${hourName(hour)}-${segment}.parquet`)
     const target = join(this.#folder, path)
@@ -134,8 +135,7 @@ async function withDuckDb<T>(work: (duck: DuckDBConnection) => Promise<T>): Prom
 
 async function syncFile(path: string): Promise<void> {
   const file = await open(path, 'r+')
-  await file.sync()
-  await file.close()
+  await file.sync().finally(() => file.close())
 }
 
 const text = (value: string): string => `'${value.replaceAll("'", "''")}'`

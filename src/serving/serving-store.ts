@@ -1,5 +1,6 @@
 import { type Db, type Tx, transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { addLatency, type LatencyHistogram, mergeHistograms } from './decide/latency-histogram.ts'
 import type { PredictionRecord } from './gateway-state.ts'
@@ -13,7 +14,7 @@ export type ParquetFile = {
   toAt: EpochMs
   rows: number
 }
-type Span = Counts & { project: string; environment: string; digest: string; at: EpochMs }
+type Span = Counts & Place & { digest: string; at: EpochMs }
 
 const secondMs = 1_000
 const minuteMs = 60_000

@@ -91,7 +91,7 @@ export function allow(actor: Actor, access: RouteAccess): void {
     throw new AppError(
       'Unauthenticated',
       'This changes something that matters, so it needs a token.',
-      "Use the CLI, which finds the owner's token by itself, or send `Authorization: Bearer <token>` (`modelwright token`).",
+      "Send `Authorization: Bearer <token>`; the CLI takes it from MODELWRIGHT_TOKEN or the server's data folder (--data-dir). There, `modelwright token --show` prints it.",
     )
   if (actor.kind === 'step')
     throw new AppError('Forbidden', "A step's token stands for its own run only.", 'Do this from the CLI instead.')

@@ -1,6 +1,6 @@
-import type { Bound } from '../../kernel/bound.ts'
-import { targetOf } from '../../kernel/bound.ts'
+import { type Bound, targetOf } from '../../kernel/bound.ts'
 import type { Digest } from '../../kernel/digest.ts'
+import type { Place } from '../../kernel/place.ts'
 import type { Share } from '../../kernel/units.ts'
 import type { EndpointDesired, ServedVersion } from '../../serving/index.ts'
 import type { Rollout, VersionName, Weight } from '../rollout.ts'
@@ -29,7 +29,7 @@ function shareOfNewcomer({ state, step, plan }: Rollout, someoneServes: boolean)
  * traffic there is no endpoint. `servable` gives what the gateway needs of a version, or undefined.
  */
 export function endpointOf(
-  place: { project: string; environment: string; model: string },
+  place: Place & { model: string },
   weights: readonly Weight[],
   rollout: Rollout | undefined,
   servable: (digest: Digest) => ServedVersion | undefined,

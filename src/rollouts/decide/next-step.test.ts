@@ -3,11 +3,11 @@ import { type Bound, parseBound } from '../../kernel/bound.ts'
 import { digestOf } from '../../kernel/digest.ts'
 import type { CommitId } from '../../kernel/ids.ts'
 import type { Rollout } from '../rollout.ts'
-import { mismatches } from './compare-observed.ts'
+import { mismatches } from './mismatches.ts'
 import { endpointOf, weightsOf } from './gateway-content.ts'
 import { nextStep, type RolloutFacts } from './next-step.ts'
 import { activeStates, canFollow, nextRolloutState, type RolloutOutcome } from './rollout-states.ts'
-import { straightReason } from './straight.ts'
+import { straightReason } from './straight-reason.ts'
 
 const bound = (text: string): Bound => {
   const parsed = parseBound(text)

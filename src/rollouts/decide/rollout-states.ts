@@ -58,6 +58,8 @@ export function nextRolloutState(state: RolloutState, outcome: RolloutOutcome): 
   return next
 }
 
+/** Whether the table lists the pair. */
 export const canFollow = (state: RolloutState, outcome: RolloutOutcome): boolean => table[state][outcome] !== undefined
 
+/** Under way: at most one rollout of an environment is in one of these. */
 export const activeStates: RolloutState[] = ['preparing', 'step', 'waiting', 'rolling back']

@@ -4,14 +4,17 @@ export type LatencyHistogram = Record<string, number>
 const smallestMs = 0.1
 const perDoubling = 8
 
+/** @param ms 0 or more */
 export const latencyBucket = (ms: number): number =>
   ms <= smallestMs ? 0 : Math.ceil(Math.log2(ms / smallestMs) * perDoubling)
 
+/** Counts one request, in place. */
 export function addLatency(histogram: LatencyHistogram, ms: number): void {
   const bucket = latencyBucket(ms)
   histogram[bucket] = (histogram[bucket] ?? 0) + 1
 }
 
+/** Bucket by bucket; empty for none. */
 export function mergeHistograms(histograms: readonly LatencyHistogram[]): LatencyHistogram {
   const merged: LatencyHistogram = {}
   for (const histogram of histograms)

@@ -23,6 +23,9 @@ type Segment = { handle: FileHandle; stem: string; since: EpochMs; bytes: number
 /**
  * The gateway's prediction journal: lines of PredictionRecord in segments `START-PID-N.open.jsonl`, which lose the `.open`
  * when they are complete. Written beside the answers, never before them; what does not fit into memory is dropped and counted.
+ * The promise: a record is in the file, safe from any death of the process, at the first flush after its answer (run-gateway.ts
+ * flushes every 100 ms). So kill -9 loses the records of at most the last answers before it, SIGTERM none, a power loss those of
+ * the open segment that the system had not yet written.
  */
 export class JournalWriter {
   written = 0

@@ -140,7 +140,9 @@ const watchdogOf = ({ pid }: ChildProcess): ChildProcess =>
 /** Without the settings of whoever runs the tests, except for where packages come from. */
 function processEnvironment(): NodeJS.ProcessEnv {
   const foreign = /^(MODELWRIGHT_(?!UV_CACHE_DIR$)|MLFLOW_|VITEST|GIT_|NODE_OPTIONS$|NODE_ENV$)/
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
+  // A person's own commands do not come to a test's server.
+  return { ...env, XDG_STATE_HOME: join(tmpdir(), 'modelwright-journeys-state') }
 }
 
 /** Processes whose command line, folder or step mark lies in the folder. */

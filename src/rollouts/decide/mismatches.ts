@@ -1,4 +1,5 @@
 import type { Digest } from '../../kernel/digest.ts'
+import type { Place } from '../../kernel/place.ts'
 import { type EpochMs, formatDuration } from '../../kernel/time.ts'
 import type { EndpointDesired, GatewayObserved } from '../../serving/index.ts'
 
@@ -17,7 +18,7 @@ export type Wanted = {
 
 /** What differs between what was written for the gateway and what it says of itself; empty: nothing. Pure. */
 export function mismatches(
-  place: { project: string; environment: string },
+  place: Place,
   wanted: Wanted,
   observed: GatewayObserved | undefined,
   now: EpochMs,
