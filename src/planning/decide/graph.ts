@@ -5,10 +5,11 @@ import type { PlanNode } from '../plan.ts'
 
 export const environmentNode = 'environment'
 
+/** The node in which a step runs once more, for the champion. */
 export const championNode = (step: string): string => `${step}@champion`
 
 /**
- * The boxes of a project file in an order in which each comes after those that it waits for. With `only`, that step and what it
+ * The nodes of a project file in an order in which each comes after those that it waits for. With `only`, that step and what it
  * needs. `champions`: names of models for which there is a champion to compare with.
  */
 export function graphOf(file: ProjectFile, options: { only?: string; champions: readonly string[] }): PlanNode[] {
@@ -64,14 +65,16 @@ function withUpstream(step: string, upstream: ReadonlyMap<string, string[]>): Se
   return wanted
 }
 
-/** Topological, and among equals in the file's order. The file is known to have no cycle. */
+/** Topological, and among equals in the file's order. The file is known to have no cycle; no recursion, because a chain may be long. */
 function inOrder(upstream: ReadonlyMap<string, string[]>): string[] {
   const placed = new Set<string>()
-  const place = (name: string): void => {
-    if (placed.has(name)) return
-    for (const before of upstream.get(name) ?? []) place(before)
+  const trail = [...upstream.keys()].reverse()
+  for (let name = trail.at(-1); name !== undefined; name = trail.at(-1)) {
+    const open = (upstream.get(name) ?? []).filter((before) => !placed.has(before))
+    trail.push(...open.reverse())
+    if (open.length > 0) continue
     placed.add(name)
+    trail.pop()
   }
-  for (const name of upstream.keys()) place(name)
   return [...placed]
 }
