@@ -65,9 +65,9 @@ const tasks = {
     install()
     return under24('tools/check.mjs')
   },
-  'test:real'() {
+  torture() {
     install()
-    return under24('tools/test.mjs', ['--real', ...args])
+    return under24('node_modules/vitest/vitest.mjs', ['run', '--config', 'test/torture/vitest.config.ts', ...args])
   },
   bench() {
     install()

@@ -1,4 +1,4 @@
-// `npm test`: checks, then all suites; the last line counts both truly. `--real NAME` runs one suite of test/real with its set-up.
+// `npm test`: checks, then all suites; the last line counts both truly.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -203,7 +203,7 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
       ),
     )
 
-  command('decide', 'retrain [environment]', 'ask for retraining, within cool-down and budget', [
+  command('decide', 'retrain [environment]', 'retrain now, whatever cool-down and budget say', [
     'modelwright retrain production --note "new scanner in ward 3"',
   ])
     .option('--note <text>', 'why; kept with the execution')

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pc from 'picocolors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { lockDataFolder } from '../compose/data-folder.ts'
+import { rememberDataFolder } from '../compose/data-folders.ts'
+import { writeFacts } from '../compose/supervisor.ts'
 import { createContext, type GlobalOptions } from './context.ts'
 
 let root: string
@@ -42,6 +45,27 @@ describe('where a command looks', () => {
     expect(await here.serverUrl()).toBe('http://models.test:5000')
     expect(await here.project()).toBe('tumour')
     expect(await here.token()).toBe('secret')
+  })
+
+  it('finds the server that this user runs elsewhere, but never starts or ends one there', async () => {
+    const elsewhere = join(root, 'elsewhere')
+    mkdirSync(join(elsewhere, 'keys'), { recursive: true })
+    writeFileSync(join(elsewhere, 'keys', 'owner.token'), 'secret\n')
+    const here = join(root, 'here')
+    mkdirSync(here)
+    const env = { XDG_STATE_HOME: join(root, 'state') }
+    rememberDataFolder(elsewhere, env)
+    rememberDataFolder(join(root, 'ended'), env)
+    expect(await context({}, env, here).dataDir()).toBe(join(here, '.modelwright'))
+
+    const lock = lockDataFolder(join(elsewhere, 'run'), 'server')
+    writeFacts(join(elsewhere, 'run'), 'server', { pid: process.pid, url: 'http://127.0.0.1:5000' })
+    expect(await context({}, env, here).dataDir()).toBe(elsewhere)
+    expect(await context({}, env, here).token()).toBe('secret')
+    expect(await context({}, env, here).ownDataDir()).toBe(join(here, '.modelwright'))
+    expect(await context({ server: 'http://127.0.0.1:5000/' }, env, here).token()).toBe('secret')
+    expect(await context({ server: 'http://stranger.test' }, env, here).token()).toBeUndefined()
+    lock.release()
   })
 
   it('lets flags win over the environment, and that over what lies here', async () => {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { runningDataFolder } from '../compose/data-folders.ts'
 import { memberFacts } from '../compose/supervisor.ts'
 import { type Client, createClient } from '../kernel/client.ts'
 import { AppError } from '../kernel/errors.ts'
@@ -18,7 +19,10 @@ export type CliContext = {
   cwd: string
   now: () => number
   options: GlobalOptions
+  /** Of the server that is asked. */
   dataDir: () => Promise<string>
+  /** Where a server that is started or ended here works: never one that was only found running elsewhere. */
+  ownDataDir: () => Promise<string>
   serverUrl: () => Promise<string>
   /** What proves to the server who asks; undefined where none is known for that server. */
   token: () => Promise<string | undefined>
@@ -39,7 +43,13 @@ export function createContext(parts: {
 }): CliContext {
   const { io, env, cwd, options } = parts
   const connection = once(() => readConnection(cwd, env))
-  const dataDir = once(async () => resolve(cwd, await findDataDir(cwd, env, options, connection)))
+  const namedDataDir = once(() => findDataDir(cwd, env, options, connection))
+  const ownDataDir = once(async () => resolve(cwd, (await namedDataDir()) ?? dataFolderName))
+  const dataDir = once(async () => {
+    const server = options.server ?? env.MODELWRIGHT_SERVER
+    const found = (await namedDataDir()) ?? runningDataFolder(env, server && plainUrl(server))
+    return found === undefined ? ownDataDir() : resolve(cwd, found)
+  })
   const serverUrl = once(async () => findServer(env, options, await dataDir(), connection))
   const token = once(async () => findToken(env, await dataDir(), await serverUrl(), connection))
   const client = once(async () => {
@@ -48,7 +58,20 @@ export function createContext(parts: {
   })
   const projectHere = async () => options.project ?? (await connection()).project ?? projectOfFile(cwd)
   const project = once(async () => (await projectHere()) ?? onlyProject(await client()))
-  return { io, env, cwd, now: () => Date.now(), options, dataDir, serverUrl, token, client, project, projectHere }
+  return {
+    io,
+    env,
+    cwd,
+    now: () => Date.now(),
+    options,
+    dataDir,
+    ownDataDir,
+    serverUrl,
+    token,
+    client,
+    project,
+    projectHere,
+  }
 }
 
 /** What `modelwright init` wrote into the repository's Git settings. */
@@ -65,16 +88,16 @@ async function readConnection(cwd: string, env: Environment): Promise<Connection
   return { server: match[1]!, project: decodeURIComponent(match[2]!), ...(folder ? { dataDir: folder } : {}) }
 }
 
-/** `--data-dir`, `MODELWRIGHT_DATA_DIR`, the nearest `.modelwright` from here upwards, the one that `init` connected to, a new one here. */
+/** `--data-dir`, `MODELWRIGHT_DATA_DIR`, the nearest `.modelwright` from here upwards, the one that `init` connected to. */
 async function findDataDir(
   cwd: string,
   env: Environment,
   options: GlobalOptions,
   connection: () => Promise<Connection>,
-): Promise<string> {
+): Promise<string | undefined> {
   const named = options.dataDir ?? env.MODELWRIGHT_DATA_DIR
   if (named) return named
-  return upwards(cwd, dataFolderName) ?? (await connection()).dataDir ?? dataFolderName
+  return upwards(cwd, dataFolderName) ?? (await connection()).dataDir
 }
 
 /** `--server`, `MODELWRIGHT_SERVER`, the one that runs on the data folder, the Git remote `modelwright`. */

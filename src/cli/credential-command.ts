@@ -10,5 +10,6 @@ export async function credentialCommand(
 ): Promise<number> {
   const input = await text(process.stdin)
   const dataDir = options.data ?? (await context.dataDir())
-  return gitCredential(operation, { dataDir, server: await context.serverUrl(), input }, context.io)
+  const token = context.env.MODELWRIGHT_TOKEN
+  return gitCredential(operation, { dataDir, server: await context.serverUrl(), input, token }, context.io)
 }

@@ -1,10 +1,11 @@
 import type { OutputOf } from '../kernel/route.ts'
+import { formatMetric } from '../kernel/units.ts'
 import { diffRuns } from '../lineage/lineage-contract.ts'
 import type { CliContext } from './context.ts'
 import { findExecution } from './find-execution.ts'
 import type { CliIo } from './io.ts'
 import { aligned, table } from './table.ts'
-import { count, metricText, shortCommit, shortId, signed, timeAgo } from './words.ts'
+import { count, shortCommit, shortId, signed, timeAgo } from './words.ts'
 
 type Diff = OutputOf<typeof diffRuns>
 type Color = CliIo['color']
@@ -69,8 +70,8 @@ function metricLines({ metrics }: Diff, color: Color): string[] {
     ['', right('A'), right('B'), right('B − A')],
     metrics.map(({ name, a, b, difference }) => [
       name,
-      metricText(a),
-      metricText(b),
+      formatMetric(a),
+      formatMetric(b),
       difference === 0 ? color.dim('±0') : signed(difference),
     ]),
   )

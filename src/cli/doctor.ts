@@ -8,8 +8,9 @@ import { memberFacts } from '../compose/supervisor.ts'
 import { isAppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
 import { getHealth } from '../lineage/lineage-contract.ts'
+import type { ShownState } from '../lineage/shown-states-contract.ts'
 import { type CliContext, tokenPath } from './context.ts'
-import { type State, stateText } from './states.ts'
+import { stateText } from './state-text.ts'
 import { isWell } from './status.ts'
 import { aligned } from './table.ts'
 import { count } from './words.ts'
@@ -32,7 +33,10 @@ export async function doctor(context: CliContext): Promise<number> {
 }
 
 export function findingLines(findings: readonly Finding[], color: CliContext['io']['color']): string[] {
-  const states = { ok: 'passed', warn: 'warned', fail: 'failed' } as const satisfies Record<Finding['level'], State>
+  const states = { ok: 'passed', warn: 'warned', fail: 'failed' } as const satisfies Record<
+    Finding['level'],
+    ShownState
+  >
   const bad = findings.filter(({ level }) => level !== 'ok')
   return [
     ...aligned(findings.map(({ what, level, text }) => [stateText(color, states[level], level), what, text])),

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { cancelExecution, getExecution, readLog } from '../executions/executions-contract.ts'
 import type { Client } from '../kernel/client.ts'
 import { isAppError } from '../kernel/errors.ts'
+import { nodeState } from '../lineage/shown-states-contract.ts'
 import type { CliContext } from './context.ts'
 import type { ExecutionDetail } from './find-execution.ts'
 import type { CliIo } from './io.ts'
-import { nodeState, stateText } from './states.ts'
+import { stateText } from './state-text.ts'
 import { aligned, cut } from './table.ts'
 import { count, tookText } from './words.ts'
 
@@ -48,7 +49,7 @@ export async function followExecution(context: CliContext, id: string): Promise<
 export const isOver = (detail: Pick<ExecutionDetail, 'state'>): boolean =>
   detail.state === 'succeeded' || detail.state === 'failed' || detail.state === 'cancelled'
 
-/** One line per box: state, name, time, and why. */
+/** One line per node: state, name, time, and why. */
 export function stepLines(nodes: readonly Node[], now: number, color: CliIo['color'], columns = 100): string[] {
   const rows = nodes.map((node) => [
     stateText(color, nodeState[node.state], nodeWord(node)),

@@ -31,6 +31,13 @@ describe('the credential helper', () => {
     expect(said.out).toBe('username=owner\npassword=secret-token\n')
   })
 
+  it('gives the token of the environment to a server whose data folder is elsewhere', async () => {
+    const server = 'http://models.test:5000'
+    const input = 'protocol=http\nhost=models.test:5000\n\n'
+    await gitCredential('get', { dataDir: '/nonexistent', server, input, token: 'mine' }, io)
+    expect(said.out).toBe('username=owner\npassword=mine\n')
+  })
+
   it.each([
     ['another host', 'protocol=http\nhost=example.org\n'],
     ['another port', 'protocol=http\nhost=localhost:5001\n'],

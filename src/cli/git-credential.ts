@@ -4,18 +4,21 @@ import type { CliIo } from './io.ts'
 
 /**
  * `modelwright git-credential get|store|erase`: the helper that `modelwright init` sets up (gitcredentials(7)). Gives the
- * owner's token for this server and nothing for any other; keeps nothing. `input` is what Git wrote to standard input.
+ * token for this server, `token` before the owner's, and nothing for any other; keeps nothing. `input` is what Git wrote
+ * to standard input.
  */
 export async function gitCredential(
   operation: string,
-  options: { dataDir: string; server: string; input: string },
+  options: { dataDir: string; server: string; input: string; token?: string | undefined },
   io: Pick<CliIo, 'out' | 'err'>,
 ): Promise<number> {
   if (operation !== 'get' || !asksFor(options.input, options.server)) return 0
   const path = join(options.dataDir, 'keys', 'owner.token')
-  const token = (await readFile(path, 'utf8').catch(() => '')).trim()
+  const token = options.token || (await readFile(path, 'utf8').catch(() => '')).trim()
   if (!/^[\x21-\x7e]+$/.test(token)) {
-    io.err(`modelwright: there is no token in ${path}; \`modelwright up\` makes one at its first start.\n`)
+    io.err(
+      `modelwright: there is no token in ${path}; \`modelwright up\` makes one at its first start. For a server elsewhere, set MODELWRIGHT_TOKEN.\n`,
+    )
     return 0
   }
   io.out(`username=owner\npassword=${token}\n`)

@@ -173,6 +173,8 @@ function tell(
   line(`  ${dim(`Git asks this program for your token (${options.server}); none is kept in .git/config`)}`)
   line()
   line('Next:')
+  if (Object.keys(project.file.steps).length > 0)
+    line(`  ${bold('modelwright run')}   ${dim('# on the working tree as it is')}`)
   line(`  ${bold(`git add ${projectFileName} && git commit -m "Add ${projectFileName}"`)}`)
   line(`  ${bold(`git push modelwright ${branch}`)}`)
 }

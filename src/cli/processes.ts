@@ -9,8 +9,8 @@ type Flags = Partial<Record<SettingName, unknown>>
 export function processCommands(program: Command, { context, end }: Parts): void {
   /** The data folder is an option of every command; here it becomes the setting that it is. */
   const configOf = async (flags: Flags) => {
-    const { dataDir, env } = context()
-    const all: Flags = { ...flags, dataDir: await dataDir() }
+    const { ownDataDir, env } = context()
+    const all: Flags = { ...flags, dataDir: await ownDataDir() }
     return { config: readConfig(all, env), flags: all }
   }
 

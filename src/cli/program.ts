@@ -37,7 +37,7 @@ function createProgram(): Command {
     .option('--json', 'answer as one JSON value')
     .option(
       '--data-dir <path>',
-      'data folder; else MODELWRIGHT_DATA_DIR, the nearest .modelwright upwards, or the one that init connected to',
+      'data folder; else MODELWRIGHT_DATA_DIR, the nearest .modelwright upwards, the one that init connected to, or the one that up runs on',
     )
     .option(
       '--server <url>',
@@ -82,19 +82,33 @@ function ioOf(argv: readonly string[], env: NodeJS.ProcessEnv): CliIo {
   }
 }
 
+/** A command line that cannot be read, in the form of every other error. */
+const misread = ({ message }: Error) => ({
+  error: {
+    code: 'BadRequest',
+    message: message.replace(/^error: /, ''),
+    next: '`modelwright --help` lists the commands.',
+  },
+})
+
 function failed(error: unknown, io: CliIo): number {
   if (
     error instanceof Error &&
     'code' in error &&
     typeof error.code === 'string' &&
     error.code.startsWith('commander.')
-  )
-    return (error as Error & { exitCode?: number }).exitCode ?? 1
+  ) {
+    const exitCode = (error as Error & { exitCode?: number }).exitCode ?? 1
+    if (io.json && exitCode !== 0 && error.code !== 'commander.help') io.out(`${JSON.stringify(misread(error))}\n`)
+    return exitCode
+  }
   if (!isAppError(error)) throw error
   if (io.json) io.out(`${JSON.stringify({ error: error.toJSON() })}\n`)
   const place = error.place
-    ? `${error.place.file}${error.place.line ? `:${error.place.line}:${error.place.column ?? 1}` : ''}: `
+    ? `${error.place.file}${error.place.line ? `:${error.place.line}:${error.place.column ?? 1}` : ''}`
     : ''
-  io.err(`${io.color.red(`${error.code}`)}: ${place}${error.message}\n${io.color.dim(error.next)}\n`)
+  // A message of several problems names the place of each itself.
+  const before = place === '' || error.message.startsWith(place) ? '' : `${place}: `
+  io.err(`${io.color.red(`${error.code}`)}: ${before}${error.message}\n${io.color.dim(error.next)}\n`)
   return 1
 }

@@ -1,8 +1,9 @@
 import { AppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
+import { rolloutState } from '../lineage/shown-states-contract.ts'
 import { abortRollout, continueRollout, listDeployments } from '../rollouts/rollouts-contract.ts'
 import type { CliContext } from './context.ts'
-import { rolloutState, stateText } from './states.ts'
+import { stateText } from './state-text.ts'
 import { table } from './table.ts'
 import { percent, shortId, timeAgo } from './words.ts'
 

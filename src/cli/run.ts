@@ -3,15 +3,17 @@ import { planCommit, startExecution } from '../executions/executions-contract.ts
 import { listVerdicts } from '../gates/gates-contract.ts'
 import type { Client } from '../kernel/client.ts'
 import type { OutputOf } from '../kernel/route.ts'
+import { formatMetric } from '../kernel/units.ts'
+import { executionState, verdictState } from '../lineage/shown-states-contract.ts'
 import { getProject } from '../projects/projects-contract.ts'
 import type { CliContext } from './context.ts'
 import type { ExecutionDetail } from './find-execution.ts'
 import { followExecution, showFailures } from './follow-execution.ts'
 import { readSettings } from './read-settings.ts'
-import { pushSnapshot, takeSnapshot } from './snapshot.ts'
-import { executionState, stateText, verdictState } from './states.ts'
+import { bigUntrackedFiles, pushSnapshot, takeSnapshot } from './snapshot.ts'
+import { stateText } from './state-text.ts'
 import { table } from './table.ts'
-import { metricText, shortCommit, shortId, tookText } from './words.ts'
+import { shortCommit, shortId, tookText } from './words.ts'
 
 export type RunOptions = { step: string | undefined; set?: string[]; dryRun?: boolean; detach?: boolean }
 type Verdict = OutputOf<typeof listVerdicts>['items'][number]
@@ -27,6 +29,11 @@ export async function runWorkingTree(context: CliContext, options: RunOptions): 
   const client = await context.client()
   await client(getProject, { params: { project } })
   const snapshot = await takeSnapshot(context.cwd, context.env, context.now())
+  if (!snapshot.clean)
+    for (const { path, bytes } of await bigUntrackedFiles(snapshot.root, context.env))
+      io.err(
+        `${io.color.yellow('!')} ${path} (${Math.round(bytes / 1e6)} MB) is untracked and goes to the server with the snapshot; name it in .gitignore if no step needs it.\n`,
+      )
   await pushSnapshot(
     snapshot,
     { server: await context.serverUrl(), project, token: await context.token() },
@@ -74,7 +81,7 @@ async function verdictsOf(client: Client, detail: ExecutionDetail): Promise<Verd
 
 function tellResult({ io }: CliContext, detail: ExecutionDetail, verdicts: readonly Verdict[]): void {
   const metrics = detail.nodes.flatMap((node) =>
-    Object.entries(node.metrics ?? {}).map(([name, value]) => [node.id, name, metricText(value)]),
+    Object.entries(node.metrics ?? {}).map(([name, value]) => [node.id, name, formatMetric(value)]),
   )
   const lines = table(['STEP', 'METRIC', { head: 'VALUE', align: 'right' }], metrics)
   if (lines.length > 0) io.out(`\n${lines.map((line) => `  ${line}\n`).join('')}`)
@@ -90,14 +97,14 @@ export function verdictLines({ color }: Pick<CliContext['io'], 'color'>, verdict
   const rows = verdict.objectives.map(({ metric, outcome, value, champion, reason }) => [
     outcome === 'info' ? color.dim('· info') : stateText(color, verdictState[outcome]),
     metric,
-    metricText(value),
-    champion === undefined || champion === null ? '' : metricText(champion),
+    formatMetric(value),
+    champion === undefined || champion === null ? '' : formatMetric(champion),
     withoutName(reason, metric),
   ])
   const toldAbove = new Set(verdict.objectives.map(({ reason }) => reason))
   const right = (head: string) => ({ head, align: 'right' as const })
   return [
-    `${stateText(color, verdictState[verdict.outcome])}  gate of ${verdict.model}, score ${metricText(verdict.score)} of 100`,
+    `${stateText(color, verdictState[verdict.outcome])}  gate of ${verdict.model}, score ${formatMetric(verdict.score)} of 100`,
     ...table(['', 'OBJECTIVE', right('VALUE'), right('CHAMPION'), 'WHY'], rows).map((line) => `  ${line}`),
     ...verdict.reasons.filter((reason) => !toldAbove.has(reason)).map((reason) => `  ${color.dim(reason)}`),
   ]

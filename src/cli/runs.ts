@@ -1,11 +1,13 @@
 import { getExecution } from '../executions/executions-contract.ts'
 import { AppError } from '../kernel/errors.ts'
+import { formatMetric } from '../kernel/units.ts'
+import { executionState, runState } from '../lineage/shown-states-contract.ts'
 import { listRuns } from '../tracking/tracking-contract.ts'
 import type { CliContext } from './context.ts'
 import { type ExecutionDetail, newestExecutions, triggerText } from './find-execution.ts'
-import { executionState, type State, stateText } from './states.ts'
+import { stateText } from './state-text.ts'
 import { table } from './table.ts'
-import { metricText, shortCommit, shortId, timeAgo, tookText } from './words.ts'
+import { shortCommit, shortId, timeAgo, tookText } from './words.ts'
 
 type RunsOptions = { limit: string; experiment?: string; filter?: string; orderBy?: string }
 
@@ -71,14 +73,6 @@ async function runsOfExperiment(context: CliContext, options: RunsOptions, limit
   return 0
 }
 
-const runState = {
-  RUNNING: 'running',
-  SCHEDULED: 'queued',
-  FINISHED: 'passed',
-  FAILED: 'failed',
-  KILLED: 'cancelled',
-} as const satisfies Record<string, State>
-
 /** `step.metric`, but of the champion's evaluation: that is the champion's. */
 const metricsOf = ({ nodes }: ExecutionDetail): [string, number | string | null][] =>
   nodes.flatMap((node) =>
@@ -88,7 +82,7 @@ const metricsOf = ({ nodes }: ExecutionDetail): [string, number | string | null]
   )
 
 function metricsText(metrics: readonly (readonly [string, number | string | null])[]): string {
-  const shown = metrics.slice(0, shownMetrics).map(([name, value]) => `${name} ${metricText(value)}`)
+  const shown = metrics.slice(0, shownMetrics).map(([name, value]) => `${name} ${formatMetric(value)}`)
   return [...shown, ...(metrics.length > shownMetrics ? [`and ${metrics.length - shownMetrics} more`] : [])].join(', ')
 }
 

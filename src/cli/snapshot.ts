@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, lstat, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AppError } from '../kernel/errors.ts'
@@ -34,6 +34,20 @@ export async function takeSnapshot(cwd: string, env: Environment, now: number): 
     ...['--no-gpg-sign', tree, '-m', message, ...(parent ? ['-p', parent] : [])],
   )
   return { root, commit: commit.trim(), clean: false, branch }
+}
+
+const bigBytes = 50_000_000
+
+/** Untracked files that a snapshot takes along and that were probably not meant: the server keeps what it was once given. */
+export async function bigUntrackedFiles(root: string, env: Environment): Promise<{ path: string; bytes: number }[]> {
+  const listed = await mustGit(localGit(root, env), 'ls-files', '--others', '--exclude-standard', '-z')
+  const files = await Promise.all(
+    listed
+      .split('\0')
+      .filter(Boolean)
+      .map(async (path) => ({ path, bytes: (await lstat(join(root, path)).catch(() => undefined))?.size ?? 0 })),
+  )
+  return files.filter(({ bytes }) => bytes >= bigBytes)
 }
 
 async function repositoryRoot(git: LocalGit): Promise<string> {

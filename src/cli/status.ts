@@ -2,14 +2,22 @@ import { join } from 'node:path'
 import { memberFacts } from '../compose/supervisor.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
+import { formatMetric } from '../kernel/units.ts'
 import { getOverview } from '../lineage/lineage-contract.ts'
+import {
+  deploymentState,
+  executionState,
+  nodeState,
+  rolloutState,
+  verdictState,
+} from '../lineage/shown-states-contract.ts'
 import { listProjects } from '../projects/projects-contract.ts'
 import type { CliContext } from './context.ts'
 import { triggerText } from './find-execution.ts'
 import type { CliIo } from './io.ts'
-import { deploymentState, executionState, nodeState, rolloutState, stateText, verdictState } from './states.ts'
+import { stateText } from './state-text.ts'
 import { aligned } from './table.ts'
-import { count, metricText, percent, shortCommit, shortId, timeAgo, tookText } from './words.ts'
+import { count, percent, shortCommit, shortId, timeAgo, tookText } from './words.ts'
 
 export type Overview = OutputOf<typeof getOverview>
 type Process = { name: string; url: string | undefined; pid: number | undefined; answers: boolean }
@@ -28,7 +36,11 @@ export async function status(context: CliContext, options: { all?: boolean }): P
     io.out(`\nStart it with ${io.color.bold('modelwright up')}.\n`)
     return 1
   }
-  for (const overview of overviews) io.out(`\n${overviewLines(overview, now(), io.color).join('\n')}\n`)
+  const gateway = processes.find(({ name }) => name === 'gateway')?.url
+  for (const overview of overviews) {
+    const lines = [...overviewLines(overview, now(), io.color), ...addressLines(overview, gateway, io.color)]
+    io.out(`\n${lines.join('\n')}\n`)
+  }
   if (overviews.length === 0)
     io.out(`\nThere is no project yet: run ${io.color.bold('modelwright init')} in your repository.\n`)
   return 0
@@ -81,6 +93,17 @@ function processLines(processes: readonly Process[], { color }: CliIo): string[]
     ]),
   )
 }
+
+/** Where what serves is asked for predictions. */
+const addressLines = ({ project, deployments }: Overview, gateway: string | undefined, color: CliIo['color']) =>
+  gateway === undefined
+    ? []
+    : deployments
+        .filter(({ serving }) => serving !== undefined)
+        .map(
+          ({ environment }) =>
+            `  ${color.dim(`predictions  POST ${gateway}/endpoints/${project.name}/${environment}/invocations`)}`,
+        )
 
 /** One project's loop: a head line, facts below each other, then what is next. */
 export function overviewLines(overview: Overview, now: number, color: CliIo['color']): string[] {
@@ -138,7 +161,9 @@ function verdictRows({ verdict }: Overview, now: number, color: CliIo['color']):
   const why = failed
     .map(({ metric, reason }) => (reason.startsWith(metric) ? reason : `${metric}: ${reason}`))
     .slice(0, 2)
-  const text = [`${verdict.model}, score ${metricText(verdict.score)}, ${timeAgo(verdict.at, now)}`, ...why].join('; ')
+  const text = [`${verdict.model}, score ${formatMetric(verdict.score)}, ${timeAgo(verdict.at, now)}`, ...why].join(
+    '; ',
+  )
   return [['candidate', stateText(color, verdictState[verdict.outcome]), text]]
 }
 
@@ -176,7 +201,7 @@ function rolloutText(rollout: NonNullable<Overview['deployments'][number]['rollo
 function promotionRows({ promotions }: Overview, now: number, color: CliIo['color']): string[][] {
   return promotions.map((promotion) => [
     'waiting',
-    stateText(color, 'waiting for a person', promotion.approver ? `for ${promotion.approver}` : 'for a person'),
+    stateText(color, 'waiting', promotion.approver ? `for ${promotion.approver}` : 'for a person'),
     `${promotion.kind} of ${promotion.model} v${promotion.version} to ${promotion.environment}, ${timeAgo(promotion.createdAt, now)}  ${color.dim(shortId(promotion.id))}`,
   ])
 }

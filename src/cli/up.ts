@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config, SettingName } from '../compose/config.ts'
+import { rememberDataFolder } from '../compose/data-folders.ts'
 import { flagWords, memberFacts, supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliIo } from './io.ts'
@@ -27,7 +28,11 @@ export async function upInForeground(
     say: (line) => io.err(`${line}\n`),
   })
   const told = untilTold().then(() => stopping.abort())
-  const ready = familyReady(config, stopping.signal, process.pid).then((urls) => urls && io.out(whereToLook(urls, io)))
+  const ready = familyReady(config, stopping.signal, process.pid).then((urls) => {
+    if (!urls) return
+    rememberDataFolder(config.dataDir, config.environment)
+    io.out(whereToLook(urls, io))
+  })
   await Promise.race([running, told]).finally(() => stopping.abort())
   await Promise.all([running, ready])
   return 0

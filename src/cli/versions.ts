@@ -1,10 +1,11 @@
 import { AppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import { listVersions } from '../lineage/lineage-contract.ts'
+import { verdictState } from '../lineage/shown-states-contract.ts'
 import { getModel, listModels } from '../registry/registry-contract.ts'
 import type { CliContext } from './context.ts'
 import { limitOf } from './runs.ts'
-import { stateText, verdictState } from './states.ts'
+import { stateText } from './state-text.ts'
 import { table } from './table.ts'
 import { percent, shortId, timeAgo } from './words.ts'
 

@@ -1,15 +1,17 @@
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
+import { formatMetric } from '../kernel/units.ts'
 import { whyEnvironment, whyPrediction, whyVersion } from '../lineage/lineage-contract.ts'
+import { deploymentState, promotionState, rolloutState } from '../lineage/shown-states-contract.ts'
 import type { CliContext } from './context.ts'
 import { triggerText } from './find-execution.ts'
 import type { CliIo } from './io.ts'
 import { verdictLines } from './run.ts'
-import { deploymentState, promotionState, rolloutState, stateText } from './states.ts'
+import { stateText } from './state-text.ts'
 import { authorName } from './status.ts'
 import { aligned } from './table.ts'
 import { digestOfVersion } from './versions.ts'
-import { count, metricText, percent, shortCommit, shortId, timeAgo, timeText, tookText } from './words.ts'
+import { count, percent, shortCommit, shortId, timeAgo, timeText, tookText } from './words.ts'
 
 type EnvironmentStory = OutputOf<typeof whyEnvironment>
 type PredictionStory = OutputOf<typeof whyPrediction>
@@ -87,7 +89,7 @@ export function predictionLines(story: PredictionStory, now: number, color: Colo
           ? [
               [
                 'answer',
-                `${record.outcome} in ${metricText(record.latencyMs)} ms${record.error ? `: ${record.error}` : ''}`,
+                `${record.outcome} in ${formatMetric(record.latencyMs)} ms${record.error ? `: ${record.error}` : ''}`,
               ] as const,
             ]
           : []),

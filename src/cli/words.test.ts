@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { formatMetric } from '../kernel/units.ts'
 import { readScalar, readSettings } from './read-settings.ts'
-import { metricText, percent, signed, timeAgo } from './words.ts'
+import { percent, signed, timeAgo } from './words.ts'
 
 describe('words for people', () => {
   it.each([
@@ -24,7 +25,7 @@ describe('words for people', () => {
     ['NaN', 'NaN'],
     [undefined, '–'],
   ])('the metric %s reads %s', (value, text) => {
-    expect(metricText(value)).toBe(text)
+    expect(formatMetric(value)).toBe(text)
   })
 
   it('gives a difference its sign', () => {

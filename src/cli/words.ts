@@ -1,4 +1,5 @@
 import { formatDuration } from '../kernel/time.ts'
+import { formatMetric } from '../kernel/units.ts'
 
 /** `12 s ago`, `3 min ago`, `2 h ago`, `4 d ago`; what lies ahead: `in 3 min`. */
 export function timeAgo(at: number, now: number): string {
@@ -21,22 +22,11 @@ export const timeText = (at: number): string => new Date(at).toISOString().repla
 export const tookText = (from: number | undefined, to: number): string =>
   from === undefined ? '' : formatDuration(Math.max(0, to - from))
 
-/** Four significant digits, so that a column of metrics can be compared without noise. */
-export function metricText(value: number | string | null | undefined): string {
-  if (value === undefined) return '–'
-  if (value === null) return 'NaN'
-  if (typeof value === 'string' || !Number.isFinite(value)) return String(value)
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value)
-  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3
-    ? value.toExponential(2)
-    : String(Number(value.toPrecision(4)))
-}
-
 /** A difference with its sign. */
 export function signed(value: number | undefined): string {
   if (value === undefined) return ''
   if (value === 0) return '±0'
-  return value > 0 ? `+${metricText(value)}` : `−${metricText(-value)}`
+  return value > 0 ? `+${formatMetric(value)}` : `−${formatMetric(-value)}`
 }
 
 export const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { asStorageError } from '../db/index.ts'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, messageOf } from '../kernel/errors.ts'
 
 /** @throws AppError DataFolderUnusable, StorageFull */
 export function makeFolder(path: string): void {
@@ -38,7 +38,7 @@ export function lockDataFolder(runDir: string, name: string): { release(): void 
     lock.exec('PRAGMA busy_timeout = 300; PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE')
   } catch (cause) {
     lock.close()
-    if (!/locked|busy/i.test((cause as Error).message)) throw asStorageError(cause)
+    if (!/locked|busy/i.test(messageOf(cause))) throw asStorageError(cause)
     throw new AppError(
       'DataFolderBusy',
       `Another ${name} already works on ${runDir}.`,
@@ -55,7 +55,7 @@ function openLock(path: string): DatabaseSync {
   } catch (cause) {
     throw new AppError(
       'DataFolderUnusable',
-      `${path} cannot be opened: ${(cause as Error).message}.`,
+      `${path} cannot be opened: ${messageOf(cause)}.`,
       'Choose another with --data-dir, or make it a folder that this user may write to.',
       { cause },
     )

@@ -1,6 +1,5 @@
 import type { Clock } from '../ports/clock.ts'
-
-type Log = { error(details: object, message: string): void }
+import type { Log } from '../ports/log.ts'
 
 /**
  * A level-triggered loop: a pass looks at what is recorded and brings it on. It runs when woken and, for what nobody told of,

@@ -2,11 +2,11 @@ import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { asStorageError, Dispatcher, onCommit, openDatabase } from '../db/index.ts'
+import { asStorageError, type Db, Dispatcher, onCommit, openDatabase } from '../db/index.ts'
 import { mlflowDialect } from '../dialects/mlflow/index.ts'
 import { gitHttp } from '../forges/index.ts'
-import { AppError } from '../kernel/errors.ts'
-import { createPorts } from './adapters.ts'
+import { cannotListen, httpUrl } from '../kernel/listening.ts'
+import { createPorts, type Ports } from './adapters.ts'
 import type { Config } from './config.ts'
 import { lockDataFolder, makeFolder } from './data-folder.ts'
 import { createHttpApp, mountEndpoints } from './http/app.ts'
@@ -54,23 +54,9 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     authenticate: (authorization) => slices.access.authenticate(authorization),
   })
   const live = new LiveEvents(db)
-  app.get('/health', async (_, reply) => reply.type('text/plain').send('OK'))
-  mountEndpoints(app, slices.endpoints)
-  app.get('/api/v1/openapi.json', async () => openApiOf(slices.endpoints.map(({ route }) => route)))
-  live.mount(app)
-  gitHttp(app, {
-    projects: slices.projects,
-    repositories: ports.repositories,
-    pushes: slices.pushes,
-    hooksFolder: join(config.gitDir, 'hooks'),
-    nodePath: process.execPath,
-    searchPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
-    log,
-  })
-  mlflowDialect(app, { ...slices, db, clock: ports.clock })
-  serveUi(app)
+  mountDoors(app, { config, ports, slices, db, live, log })
   await listen(app, config)
-  url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${(app.server.address() as AddressInfo).port}`
+  url = httpUrl(config.host, (app.server.address() as AddressInfo).port)
   writeFacts(config.runDir, 'server', { pid: process.pid, url })
 
   const stopping = new AbortController()
@@ -105,24 +91,39 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   return { url, stop: () => (stopped ??= stop()) }
 }
 
+type Behind = {
+  config: Config
+  ports: Ports
+  slices: ReturnType<typeof createSlices>
+  db: Db
+  live: LiveEvents
+  log: Logger
+}
+
+/** All that answers on the one port: our API, live events, Git, MLflow's API, the pages. */
+function mountDoors(app: ReturnType<typeof createHttpApp>, { config, ports, slices, db, live, log }: Behind): void {
+  app.get('/health', async (_, reply) => reply.type('text/plain').send('OK'))
+  mountEndpoints(app, slices.endpoints)
+  app.get('/api/v1/openapi.json', async () => openApiOf(slices.endpoints.map(({ route }) => route)))
+  live.mount(app)
+  gitHttp(app, {
+    projects: slices.projects,
+    repositories: ports.repositories,
+    pushes: slices.pushes,
+    hooksFolder: join(config.gitDir, 'hooks'),
+    nodePath: process.execPath,
+    searchPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    log,
+  })
+  mlflowDialect(app, { ...slices, db, clock: ports.clock })
+  serveUi(app)
+}
+
 async function listen(app: ReturnType<typeof createHttpApp>, config: Config): Promise<void> {
   try {
     await app.listen({ host: config.host, port: config.port })
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'EADDRINUSE')
-      throw new AppError(
-        'BadRequest',
-        `It is not possible to listen on ${config.host}:${config.port}: ${code}.`,
-        'Choose an address of this machine with --host and a port that this user may open with --port.',
-        { cause: error },
-      )
-    throw new AppError(
-      'PortTaken',
-      `Another program listens on ${config.host}:${config.port}.`,
-      'Choose another with --port, or end that program.',
-      { cause: error },
-    )
+    throw cannotListen(config, { host: '--host', port: '--port' }, error as NodeJS.ErrnoException)
   }
 }
 

@@ -25,20 +25,16 @@ export const trafficObserver =
 export const watchedDeployments =
   (projects: ProjectsService, store: RolloutsStore) => async (): Promise<WatchedDeployment[]> => {
     const watched: WatchedDeployment[] = []
-    for (let after = ''; ; ) {
-      const { items, nextPageToken } = await projects.list({ after, limit: 100 })
-      for (const { name: project } of items) {
-        const head = await projects.desiredHead(project)
-        const at = head && (await projects.fileAt(project, head).catch(() => undefined))
-        for (const { environment, serving } of await store.deployments(project)) {
-          const declared = at?.file.deployments[environment]
-          if (serving && declared)
-            watched.push({ project, environment, ...serving, monitor: declared.monitor, retrain: declared.retrain })
-        }
+    for await (const project of projects.names()) {
+      const head = await projects.desiredHead(project)
+      const at = head && (await projects.fileAt(project, head).catch(() => undefined))
+      for (const { environment, serving } of await store.deployments(project)) {
+        const declared = at?.file.deployments[environment]
+        if (serving && declared)
+          watched.push({ project, environment, ...serving, monitor: declared.monitor, retrain: declared.retrain })
       }
-      if (!nextPageToken) return watched
-      after = nextPageToken
     }
+    return watched
   }
 
 /** The interpreter of a version's own locked environment. */

@@ -1,5 +1,6 @@
 import type { AppEvent, EventType } from '../kernel/events.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import { type Db, transact } from './database.ts'
 import { eventsAfter } from './outbox.ts'
 
@@ -18,8 +19,6 @@ export function subscribe<T extends EventType>(
 ): Subscription {
   return { consumer, on, handle: handle as (event: AppEvent) => Promise<void> }
 }
-
-type Log = { error(details: object, message: string): void }
 
 const attemptsBeforeParking = 6
 

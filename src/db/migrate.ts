@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely'
-import { Migrator } from 'kysely'
-import { AppError } from '../kernel/errors.ts'
+import { type Kysely, Migrator } from 'kysely'
+import { AppError, messageOf } from '../kernel/errors.ts'
 import { migrations } from './migrations/index.ts'
 import type { Tables } from './tables.ts'
 
@@ -10,7 +9,7 @@ export async function migrate(db: Kysely<Tables>): Promise<void> {
   const { error } = await migrator.migrateToLatest()
   if (!error) return
   if (error instanceof AppError) throw error
-  const text = error instanceof Error ? error.message : String(error)
+  const text = messageOf(error)
   if (/full|I\/O/.test(text))
     throw new AppError(
       'StorageFull',

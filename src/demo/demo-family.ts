@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { familyReady } from '../cli/up.ts'
 import type { Config, SettingName } from '../compose/config.ts'
+import { rememberDataFolder } from '../compose/data-folders.ts'
 import { memberFacts, supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 
@@ -45,6 +46,7 @@ export async function startFamily(parts: {
     const urls = await Promise.race([ready, running.then(() => (ours ? undefined : ready))])
     signal.throwIfAborted()
     if (!urls) throw await notReady(config)
+    rememberDataFolder(config.dataDir, config.environment)
     return { ...urls, ours, stop }
   } catch (error) {
     await stop().catch(() => undefined)

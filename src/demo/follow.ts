@@ -1,6 +1,7 @@
-import { count, metricText, percent } from '../cli/words.ts'
+import { count, percent } from '../cli/words.ts'
 import { getExecution, listExecutions, readLog } from '../executions/executions-contract.ts'
 import { listVerdicts } from '../gates/gates-contract.ts'
+import { formatMetric } from '../kernel/units.ts'
 import { listPromotions } from '../promotions/promotions-contract.ts'
 import { continueRollout, getDeployment } from '../rollouts/rollouts-contract.ts'
 import type { Execution, Promotion, RolloutRecord, Verdict } from './records.ts'
@@ -52,7 +53,7 @@ function stateOf(node: Node): string {
   if (node.state === 'running') return 'runs'
   if (node.state === 'reused') return `reused: ${node.decision?.reasons.join('; ') ?? ''}`
   const took = node.startedAt && node.endedAt ? ` in ${((node.endedAt - node.startedAt) / 1000).toFixed(1)} s` : ''
-  const metrics = Object.entries(node.metrics ?? {}).map(([name, value]) => `${name} ${metricText(value)}`)
+  const metrics = Object.entries(node.metrics ?? {}).map(([name, value]) => `${name} ${formatMetric(value)}`)
   return `done${took}${metrics.length > 0 ? `: ${metrics.join(', ')}` : ''}`
 }
 
@@ -80,7 +81,7 @@ export async function awaitVerdict(demo: Demo, execution: string): Promise<Verdi
   if (verdict.outcome === 'pass') narrate.good('The gate says PASS')
   else narrate.bad(`The gate says ${verdict.outcome.toUpperCase()}`)
   for (const one of verdict.objectives) {
-    const champion = typeof one.champion === 'number' ? ` (champion ${metricText(one.champion)})` : ''
+    const champion = typeof one.champion === 'number' ? ` (champion ${formatMetric(one.champion)})` : ''
     narrate.step(`${one.outcome}: ${one.reason}${champion}`)
   }
   return verdict

@@ -2,6 +2,7 @@ import { type Db, type Leases, transact } from '../db/index.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { NodeOutcome, PlanContext, Planner } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Log } from '../ports/log.ts'
 import type { ProjectsService } from '../projects/index.ts'
 import { nextMoves } from './decide/next-moves.ts'
 import { type Execution, type ExecutionNode, endedWell } from './execution.ts'
@@ -16,7 +17,7 @@ type Parts = {
   planner: Planner
   projects: ProjectsService
   leases: Leases
-  log: { error(details: object, message: string): void }
+  log: Log
   /** How many steps may run at once on this machine. */
   slots: number
 }
@@ -29,7 +30,7 @@ const leaseMs = 15_000
  */
 export class ExecutionEngine {
   readonly #parts: Parts
-  /** Boxes that this process is carrying, with what cancels them. */
+  /** Nodes that this process is carrying, with what cancels them. */
   readonly #inHand = new Map<string, AbortController>()
   readonly #carrying = new Set<Promise<void>>()
   #running = 0
@@ -86,7 +87,7 @@ export class ExecutionEngine {
     }
   }
 
-  /** True where the box ended at once, so that others may go on. */
+  /** True where the node ended at once, so that others may go on. */
   async #decide(at: {
     execution: Execution
     context: PlanContext
@@ -121,7 +122,7 @@ export class ExecutionEngine {
     }
   }
 
-  /** Takes a started box in hand, unless it already is. */
+  /** Takes a started node in hand, unless it already is. */
   #take(at: {
     execution: Execution
     context: PlanContext

@@ -53,5 +53,5 @@ export const isOver = (state: NodeState): boolean => state !== 'waiting' && stat
 
 export const endedWell = (state: NodeState): boolean => state === 'succeeded' || state === 'reused'
 
-export const isExecutionOver = (state: ExecutionState): boolean =>
+export const isExecutionOver = (state: ExecutionState): state is 'succeeded' | 'failed' | 'cancelled' =>
   state === 'succeeded' || state === 'failed' || state === 'cancelled'

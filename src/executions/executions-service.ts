@@ -134,7 +134,7 @@ export class ExecutionsService {
     return { ...execution, state: 'cancelling' }
   }
 
-  /** A piece of a box's log from a byte offset on; `ended` when no more will come. */
+  /** A piece of a node's log from a byte offset on; `ended` when no more will come. */
   async log(
     id: string,
     nodeId: string,

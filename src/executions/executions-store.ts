@@ -1,10 +1,15 @@
-import type { Db, Tx } from '../db/index.ts'
-import { publish } from '../db/index.ts'
+import { type Db, publish, type Tx } from '../db/index.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import type { CommitId, ExecutionId, RunId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { NodeDecision, PlanNode, StepResult } from '../planning/index.ts'
-import type { Execution, ExecutionNode, ExecutionState, NodeState } from './execution.ts'
+import {
+  type Execution,
+  type ExecutionNode,
+  type ExecutionState,
+  isExecutionOver,
+  type NodeState,
+} from './execution.ts'
 
 type ExecutionRow = Awaited<ReturnType<ExecutionsStore['row']>>
 
@@ -70,19 +75,18 @@ export class ExecutionsStore {
   }
 
   async setState(tx: Tx, execution: Execution, state: ExecutionState, now: EpochMs, reason?: string): Promise<void> {
-    const over = state === 'succeeded' || state === 'failed' || state === 'cancelled'
     await tx
       .updateTable('executions')
       .set({
         state,
         ...(reason === undefined ? {} : { reason }),
         ...(state === 'running' ? { started_at: now } : {}),
-        ...(over ? { ended_at: now } : {}),
+        ...(isExecutionOver(state) ? { ended_at: now } : {}),
       })
       .where('id', '=', execution.id)
       .execute()
     await this.#tell(tx, execution, state, now)
-    if (over)
+    if (isExecutionOver(state))
       await publish(
         tx,
         {
@@ -183,7 +187,7 @@ export class ExecutionsStore {
     return (await query.execute()).map(toExecution)
   }
 
-  /** The execution and box that a run belongs to. */
+  /** The execution and node that a run belongs to. */
   async nodeOfRun(runId: string): Promise<{ executionId: ExecutionId; node: string } | undefined> {
     const row = await this.#db
       .selectFrom('execution_nodes')

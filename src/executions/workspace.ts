@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ArtifactService } from '../artifacts/index.ts'
 import type { Digest } from '../kernel/digest.ts'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, messageOf } from '../kernel/errors.ts'
 import type { KeyParts } from '../planning/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 
@@ -95,7 +95,7 @@ export async function readMetricsFile(
   } catch (cause) {
     throw new AppError(
       'OutputMissing',
-      `The metrics file "${path}" is not JSON: ${(cause as Error).message}.`,
+      `The metrics file "${path}" is not JSON: ${messageOf(cause)}.`,
       'Write one JSON object of numbers; NaN and Infinity have no JSON form.',
       { cause },
     )

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { AppError, bug } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
+import { httpUrl } from '../kernel/listening.ts'
 import type { Actor } from '../kernel/route.ts'
 import { Turns } from '../kernel/turns.ts'
 import type { Quarantine, Repositories } from '../ports/repository.ts'
@@ -169,7 +170,7 @@ function ownAddress(app: FastifyInstance): string {
   if (address === null || typeof address === 'string') throw bug('A push came to a server that listens on no port.')
   const any = address.address === '::' || address.address === '0.0.0.0'
   const host = any ? (address.family === 'IPv6' ? '::1' : '127.0.0.1') : address.address
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  return httpUrl(host, address.port)
 }
 
 const commitId = z

@@ -1,13 +1,12 @@
-import { AppError, bug, isAppError } from '../kernel/errors.ts'
+import { AppError, bug, isAppError, messageOf } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
+import type { Log } from '../ports/log.ts'
 import type { Quarantine, Repositories, TreeEntry } from '../ports/repository.ts'
 import { type Project, type ProjectsService, projectFileName } from '../projects/index.ts'
 import { printable, refusalLines } from './decide/push-words.ts'
 import { judgeRef } from './decide/ref-rules.ts'
 import { escapingSymlinks, type SymbolicLink } from './decide/symlinks.ts'
 import type { JudgedPush, PlanPush, Push, PushAnswer, RefUpdate } from './push.ts'
-
-type Log = { error(details: object, message: string): void }
 
 const mostRefs = 200
 const mostSymlinks = 5000
@@ -57,7 +56,7 @@ export class PushService {
     } catch (error) {
       this.#log.error({ err: error, project: push.project }, 'a push could not be recorded')
       return [
-        `The push is in Git, but Modelwright could not record it yet: ${error instanceof Error ? error.message : error}`,
+        `The push is in Git, but Modelwright could not record it yet: ${messageOf(error)}`,
         '→ Nothing to do: it is taken up as soon as that works again.',
       ].map(printable)
     }

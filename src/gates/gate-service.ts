@@ -8,7 +8,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { GateDeclaration, ProjectFile, ProjectsService } from '../projects/index.ts'
 import { gateFacts } from './decide/gate-facts.ts'
 import { judge } from './decide/judge.ts'
-import type { Gate, GateFacts, GateVerdict } from './gate.ts'
+import type { Gate, GateVerdict } from './gate.ts'
 import type { GateStore, StoredVerdict } from './gate-store.ts'
 
 type Parts = { db: Db; clock: Clock; store: GateStore; executions: ExecutionsService; projects: ProjectsService }
@@ -32,13 +32,8 @@ export class GateService {
       const facts = gate
         ? gateFacts(gate, nodes, execution.fixed.champions[model])
         : { candidate: {}, champion: undefined }
-      await this.#save(
-        execution.project,
-        executionId,
-        model,
-        facts,
-        gate ? judge(asGate(gate), facts) : withoutGate(model),
-      )
+      const verdict = gate ? judge(asGate(gate), facts) : withoutGate(model)
+      await this.#save({ project: execution.project, executionId, model, facts, verdict })
     }
   }
 
@@ -56,14 +51,9 @@ export class GateService {
     return this.#parts.store.list(filter)
   }
 
-  async #save(
-    project: string,
-    executionId: EventPayloads['execution.finished']['executionId'],
-    model: string,
-    facts: GateFacts,
-    verdict: GateVerdict,
-  ): Promise<void> {
-    const now = this.#parts.clock.now()
+  async #save(judged: Omit<StoredVerdict, 'id' | 'inputsDigest' | 'at'>): Promise<void> {
+    const { model, facts } = judged
+    const at = this.#parts.clock.now()
     // Numbers as text: JSON's canonical form has no NaN, and a verdict on a NaN is one as well.
     const inputsDigest = digestOf(
       JSON.stringify([
@@ -72,18 +62,7 @@ export class GateService {
         Object.entries(facts.champion ?? {}).map(String),
       ]),
     )
-    await transact(this.#parts.db, (tx) =>
-      this.#parts.store.save(tx, {
-        id: newId(now),
-        project,
-        executionId,
-        model,
-        verdict,
-        facts,
-        inputsDigest,
-        at: now,
-      }),
-    )
+    await transact(this.#parts.db, (tx) => this.#parts.store.save(tx, { id: newId(at), ...judged, inputsDigest, at }))
   }
 }
 

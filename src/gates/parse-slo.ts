@@ -1,5 +1,5 @@
 import { LineCounter, parseDocument } from 'yaml'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, messageOf } from '../kernel/errors.ts'
 import { yamlNesting } from '../kernel/yaml-nesting.ts'
 import type { Slo, SloComparison, SloCriteria, SloObjective } from './keptn-slo.ts'
 
@@ -92,7 +92,7 @@ function readYaml(text: string, file: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 })
   } catch (cause) {
-    throw invalid(file, `not readable as YAML: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw invalid(file, `not readable as YAML: ${messageOf(cause)}`, { cause })
   }
 }
 
@@ -107,19 +107,19 @@ class Reader {
   fields(written: unknown, path: string): Fields | undefined {
     if (isEmpty(written)) return undefined
     if (isFields(written)) return written
-    throw this.unexpected(path, written, 'keys and values')
+    throw this.#unexpected(path, written, 'keys and values')
   }
 
   list(written: unknown, path: string): unknown[] {
     if (isEmpty(written)) return []
     if (Array.isArray(written)) return written
-    throw this.unexpected(path, written, 'a list')
+    throw this.#unexpected(path, written, 'a list')
   }
 
   text(written: unknown, path: string): string {
     if (isEmpty(written)) return ''
     if (typeof written === 'string') return written
-    throw this.unexpected(path, written, 'a text')
+    throw this.#unexpected(path, written, 'a text')
   }
 
   integer(written: unknown, path: string): number {
@@ -127,17 +127,17 @@ class Reader {
     if (text === '') return 0
     const number = /^[+-]?\d+(\.\d*)?$/.test(text) ? Number(text) : Number.NaN
     if (Number.isInteger(number)) return number
-    throw this.unexpected(path, text, 'a whole number')
+    throw this.#unexpected(path, text, 'a whole number')
   }
 
   truth(written: unknown, path: string): boolean {
     const text = this.text(written, path).toLowerCase()
     if (['true', 'yes', 'on', 'y'].includes(text)) return true
     if (['', 'false', 'no', 'off', 'n'].includes(text)) return false
-    throw this.unexpected(path, text, 'true or false')
+    throw this.#unexpected(path, text, 'true or false')
   }
 
-  private unexpected(path: string, found: unknown, allowed: string): AppError {
+  #unexpected(path: string, found: unknown, allowed: string): AppError {
     return invalid(this.file, `${path} is ${describe(found)}; allowed is ${allowed}`)
   }
 }

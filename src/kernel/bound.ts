@@ -31,7 +31,8 @@ const championPattern = new RegExp(`^champion(?:\\s*([-+*])\\s*(${numberPattern}
 export function parseBound(text: string): { ok: true; bound: Bound } | { ok: false; problem: string } {
   const split = boundPattern.exec(text)
   if (!split) return problem(withoutComparator(text))
-  const [, comparator, right] = split as unknown as [string, Comparator, string]
+  const comparator = split[1] as Comparator
+  const right = split[2]!
   const target = parseTarget(right)
   if (!target) {
     return problem(

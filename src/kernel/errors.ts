@@ -38,6 +38,9 @@ export type ErrorBody = { code: ErrorCode; message: string; next: string; place?
 export const isAppError = (error: unknown, code?: ErrorCode): error is AppError =>
   error instanceof AppError && (code === undefined || error.code === code)
 
+/** What a caught value says: anything can be thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 /** A state machine or a switch met a case that its table does not list. */
 export const bug = (message: string, cause?: unknown): AppError =>
   new AppError('Internal', message, 'This is a bug in Modelwright; please report it with the server log.', { cause })

@@ -1,5 +1,6 @@
 import type { Digest } from './digest.ts'
 import type { CommitId, ExecutionId } from './ids.ts'
+import type { Place } from './place.ts'
 import type { EpochMs } from './time.ts'
 
 /**
@@ -22,13 +23,13 @@ export type EventPayloads = {
   'step.changed': { project: string; executionId: ExecutionId; node: string; state: string }
   'gate.judged': { project: string; executionId: ExecutionId; model: string; verdictId: string; outcome: string }
   'version.registered': { project?: string; model: string; version: number; digest?: Digest }
-  'promotion.changed': { project: string; environment: string; promotionId: string; state: string }
-  'desired.changed': { project: string; environment: string; commit: CommitId }
-  'rollout.changed': { project: string; environment: string; rolloutId: string; state: string }
-  'deployment.observed': { project: string; environment: string; state: string; reason?: string }
+  'promotion.changed': Place & { promotionId: string; state: string }
+  'desired.changed': Place & { commit: CommitId }
+  'rollout.changed': Place & { rolloutId: string; state: string }
+  'deployment.observed': Place & { state: string; reason?: string }
   'labels.received': { project: string; count: number }
-  'drift.judged': { project: string; environment: string; alertId: string; outcome: string; features: string[] }
-  'retraining.decided': { project: string; environment: string; outcome: string; executionId?: ExecutionId }
+  'drift.judged': Place & { alertId: string; outcome: string; features: string[] }
+  'retraining.decided': Place & { outcome: string; executionId?: ExecutionId }
 }
 
 export type EventType = keyof EventPayloads

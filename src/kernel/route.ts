@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import type { ErrorCode } from './error-codes.ts'
-import type { ErrorBody } from './errors.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 

@@ -20,3 +20,14 @@ export function formatBytes(bytes: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
+
+/** Four significant digits, so that a column of metrics can be compared without noise; `–` where there is none, `NaN` for JSON's null. */
+export function formatMetric(value: number | string | null | undefined): string {
+  if (value === undefined) return '–'
+  if (value === null) return 'NaN'
+  if (typeof value === 'string' || !Number.isFinite(value)) return String(value)
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value)
+  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3
+    ? value.toExponential(2)
+    : String(Number(value.toPrecision(4)))
+}

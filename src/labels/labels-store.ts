@@ -19,7 +19,7 @@ export type LabelQuery = {
   digest?: Digest
 }
 
-type Place = { predictedAt: EpochMs; predictionId: string; row: number }
+type Position = { predictedAt: EpochMs; predictionId: string; row: number }
 
 /** Well below SQLite's limit of variables in one statement. */
 const chunk = 500
@@ -60,7 +60,7 @@ export class LabelsStore {
   }
 
   /** By time of prediction, oldest first; `after` is the last one of the page before. */
-  async page(query: LabelQuery, limit: number, after?: Place): Promise<Label[]> {
+  async page(query: LabelQuery, limit: number, after?: Position): Promise<Label[]> {
     let select = this.#matching(query)
       .selectAll()
       .orderBy('predicted_at')

@@ -10,6 +10,7 @@ export function sharesOf(counts: readonly number[]): number[] {
 export const fillEmpty = (shares: readonly number[], fill: number): number[] =>
   shares.map((share) => (share === 0 ? fill : share))
 
+/** 0 for none. */
 export const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0)
 
 /** Throws Internal where two distributions are not over the same cells: to compare them would be meaningless. */

@@ -152,7 +152,7 @@ function categoricalProfile(values: Values): CategoricalProfile {
 
 type Counted = { category: string; count: number }
 
-// By code units, not by locale: the record must be the same on every machine.
+/** An order for `sort`: by count, then by code units and not by locale, so that a record is the same on every machine. */
 export const mostFrequentFirst = (a: Counted, b: Counted): number =>
   b.count - a.count || (a.category < b.category ? -1 : a.category > b.category ? 1 : 0)
 

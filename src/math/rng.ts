@@ -28,7 +28,7 @@ export function seededRng(seed: number | string): Rng {
 /** The generator itself, from four 32-bit words that must not all be zero; the array becomes its state. */
 export function xoshiro128(state: Uint32Array): Rng {
   const next32 = () => {
-    const [s0, s1, s2, s3] = state as unknown as [number, number, number, number]
+    const [s0, s1, s2, s3] = [state[0]!, state[1]!, state[2]!, state[3]!]
     const output = Math.imul(rotateLeft(Math.imul(s1, 5), 7), 9) >>> 0
     state[0] = s0 ^ s3 ^ s1
     state[1] = s1 ^ s2 ^ s0

@@ -1,17 +1,17 @@
 import type { Tx } from '../db/index.ts'
 import { canonicalJson, digestOfJson } from '../kernel/digest.ts'
 import { newId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { LabelledRow, LabelsService } from '../labels/index.ts'
-import { wilsonInterval } from '../math/intervals.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { PredictionLog, PredictionRow } from '../serving/index.ts'
-import { alertMove, type Sight } from './decide/alert-move.ts'
+import { alertMove } from './decide/alert-move.ts'
+import { type Finding, findingsOf, greatest, requestOf } from './decide/findings.ts'
 import { judgeQuality } from './decide/judge-quality.ts'
 import { judgeWindow } from './decide/judge-window.ts'
-import { leastMeasured, metricSight } from './decide/metric-sight.ts'
 import { driftBounds, monitorRuleVersion, type WindowBounds, windowAt } from './decide/window.ts'
-import type { Alert, AlertKind, DriftReport, MeasuredMetric, ReferenceOf, WatchedDeployment } from './monitoring.ts'
+import type { Alert, DriftReport, ReferenceOf, WatchedDeployment } from './monitoring.ts'
 import type { MonitoringStore } from './monitoring-store.ts'
 
 type Parts = {
@@ -27,18 +27,6 @@ type Parts = {
   pauseMs?: number
 }
 
-/** What a look found of one matter that can be an alert. */
-type Finding = {
-  kind: AlertKind
-  subject: string
-  sight: Sight
-  features: string[]
-  reasons: string[]
-  /** Ids of the requests it was judged from, newest last; and how many new ones it takes to end the alert. */
-  ids: string[]
-  minRows: number
-}
-
 const qualityRows = 500
 const defaultPauseMs = 5_000
 
@@ -52,8 +40,8 @@ export class MonitoringService {
   }
 
   /** One round over all environments. Claimed by the caller. What one fails at stops no other. */
-  async tick(): Promise<{ failures: { project: string; environment: string; error: unknown }[] }> {
-    const failures: { project: string; environment: string; error: unknown }[] = []
+  async tick(): Promise<{ failures: (Place & { error: unknown })[] }> {
+    const failures: (Place & { error: unknown })[] = []
     for (const deployment of await this.#parts.deployments()) {
       const { project, environment } = deployment
       await this.#watch(deployment).catch((error: unknown) => failures.push({ project, environment, error }))
@@ -201,65 +189,7 @@ export class MonitoringService {
   }
 }
 
-function findingsOf(
-  { retrain }: WatchedDeployment,
-  report: DriftReport,
-  rows: readonly PredictionRow[],
-  labelled: readonly LabelledRow[],
-): Finding[] {
-  const windowIds = rows.map(({ id }) => requestOf(id))
-  const drift: Finding = {
-    kind: 'drift',
-    subject: '',
-    sight: report.outcome === 'drift' ? 'beyond' : report.outcome === 'no drift' ? 'within' : 'unknown',
-    features: report.features.flatMap(({ feature, outcome }) => (outcome === 'drift' ? [feature] : [])),
-    reasons: report.reasons,
-    ids: windowIds,
-    minRows: report.bounds.minRows,
-  }
-  const measured = measuredIn(report)
-  const metrics = retrain.on.flatMap((trigger): Finding[] => {
-    if (trigger.kind !== 'metric') return []
-    const { sight, reason } = metricSight(trigger.metric, trigger.bound, measured[trigger.metric])
-    return [
-      {
-        kind: 'quality',
-        subject: metricSubject(trigger),
-        sight,
-        features: [],
-        reasons: [reason],
-        ids: Object.hasOwn(windowMetrics(report.window), trigger.metric)
-          ? windowIds
-          : labelled.map(({ predictionId }) => predictionId),
-        minRows: leastMeasured,
-      },
-    ]
-  })
-  return [drift, ...metrics]
-}
-
-/** How an alert names a bound of `retrain: { on: … }`. */
-export const metricSubject = (trigger: { metric: string; bound: { text: string } }): string =>
-  `${trigger.metric} ${trigger.bound.text}`
-
-/** Every number of a report that the file can bound, by name. */
-export const measuredIn = (report: Pick<DriftReport, 'window' | 'quality'>): Record<string, MeasuredMetric> => ({
-  ...windowMetrics(report.window),
-  ...report.quality?.metrics,
-})
-
-/** Shares of the window that need no labels. */
-function windowMetrics({ rows, inputFailures, errors }: DriftReport['window']): Record<string, MeasuredMetric> {
-  const share = (hits: number) => ({ value: hits / rows, n: rows, interval: wilsonInterval({ hits, count: rows }) })
-  return { input_failure_rate: share(inputFailures), error_rate: share(errors) }
-}
-
-/** Without the row, ids sort by time. */
-const requestOf = (id: string): string => id.split(':')[0]!
-
 const newestOf = (rows: readonly PredictionRow[]): string => greatest(rows.map(({ id }) => requestOf(id)))
-
-const greatest = (ids: readonly string[]): string => [...ids].sort().at(-1) ?? ''
 
 function newAlert(finding: Finding, report: DriftReport): Alert {
   const { project, environment, model, version, digest, at, window } = report

@@ -2,8 +2,9 @@ import type { Insertable, Selectable } from 'kysely'
 import { type Db, publish, type Tx, transact } from '../db/index.ts'
 import type { MonitoringTables } from '../db/tables/monitoring.ts'
 import type { Digest } from '../kernel/digest.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
-import type { Alert, AlertKind, DriftReport, FeatureReport, Place, QualityReport, ReportOutcome } from './monitoring.ts'
+import type { Alert, AlertKind, DriftReport, FeatureReport, QualityReport, ReportOutcome } from './monitoring.ts'
 
 export type AlertFilter = {
   project?: string

@@ -1,4 +1,5 @@
 import type { Digest } from '../kernel/digest.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Share } from '../kernel/units.ts'
 import type { FeatureProfile } from '../math/feature-profile.ts'
@@ -6,8 +7,6 @@ import type { Interval } from '../math/intervals.ts'
 import type { Monitor, Retrain } from '../projects/index.ts'
 import type { FeatureComparison } from './decide/compare-feature.ts'
 import type { DriftBound, DriftOutcome } from './decide/decide-drift.ts'
-
-export type Place = { project: string; environment: string }
 
 /** An environment that serves something, and what its file says about watching it. */
 export type WatchedDeployment = Place & {

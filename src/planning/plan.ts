@@ -3,16 +3,16 @@ import type { CommitId, LoggedModelId, RunId } from '../kernel/ids.ts'
 import type { JsonScalar, ProjectFile } from '../projects/index.ts'
 
 /**
- * What a commit asks for: boxes with their order. Beside each step of the file there is one box for the Python environment, where
+ * What a commit asks for: nodes with their order. Beside each step of the file there is one node for the Python environment, where
  * there is one, and, where a gate compares with the champion, one that evaluates the champion on the candidate's rows:
  * `evaluate@champion`.
  */
 export type PlanNode = {
   id: string
   kind: 'environment' | 'step' | 'champion evaluation'
-  /** The step of the file; `environment` for the environment's box. */
+  /** The step of the file; `environment` for the environment's node. */
   step: string
-  /** Ids of the boxes that must have ended well before. */
+  /** Ids of the nodes that must have ended well before. */
   after: string[]
 }
 
@@ -77,5 +77,5 @@ export type PlanContext = {
 
 export type Champion = { version: number; digest: Digest; tree: Digest }
 
-/** What is known of a box that others wait for. */
+/** What is known of a node that others wait for. */
 export type NodeOutcome = { environment: Digest } | { result: StepResult }

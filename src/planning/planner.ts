@@ -2,15 +2,15 @@ import type { ArtifactService } from '../artifacts/index.ts'
 import { type Digest, digestOf, digestOfJson } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
-import { nearestWord } from '../kernel/nearest.ts'
+import { nearestWord } from '../kernel/nearest-word.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EnvironmentLock, EnvironmentRequest, Environments } from '../ports/environments.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Quarantine } from '../ports/repository.ts'
 import type { JsonScalar, ProjectFile, ProjectsService } from '../projects/index.ts'
-import { whyItRuns } from './decide/explain.ts'
 import { graphOf } from './decide/graph.ts'
 import { keyOf, keyPartsOf, neededPaths } from './decide/step-key.ts'
+import { whyItRuns } from './decide/why-it-runs.ts'
 import type {
   Champion,
   DataInput,
@@ -97,7 +97,7 @@ export class Planner {
     return { plan: { project: context.project, commit: context.commit, nodes }, context }
   }
 
-  /** One box, from the outcomes of those before it; asked again each time one of them has ended. */
+  /** One node, from the outcomes of those before it; asked again each time one of them has ended. */
   async decide(
     context: PlanContext,
     node: PlanNode,

@@ -60,6 +60,16 @@ export class ProjectsService {
     return found.length > page.limit ? { items, nextPageToken: items.at(-1)!.name } : { items }
   }
 
+  /** Every project by name, however many there are. */
+  async *names(): AsyncGenerator<string> {
+    for (let after = ''; ; ) {
+      const { items, nextPageToken } = await this.list({ after, limit: 100 })
+      for (const { name } of items) yield name
+      if (!nextPageToken) return
+      after = nextPageToken
+    }
+  }
+
   /** The checked modelwright.yaml of a commit. Throws ConfigInvalid or NotYetSupported, each with its place. */
   async fileAt(project: string, commit: CommitId, quarantine?: Quarantine): Promise<FileAtCommit> {
     const key = `${project}/${commit}`
@@ -106,13 +116,9 @@ export class ProjectsService {
   /** At server start and now and then: finds the moves whose record a crash prevented. One bad repository stops no other. */
   async observeAll(): Promise<{ project: string; error: unknown }[]> {
     const failures: { project: string; error: unknown }[] = []
-    for (let after = ''; ; ) {
-      const { items, nextPageToken } = await this.list({ after, limit: 100 })
-      for (const { name } of items)
-        await this.observeHeads(name).catch((error: unknown) => failures.push({ project: name, error }))
-      if (!nextPageToken) return failures
-      after = nextPageToken
-    }
+    for await (const project of this.names())
+      await this.observeHeads(project).catch((error: unknown) => failures.push({ project, error }))
+    return failures
   }
 
   /** A Map keeps the order of insertion: the first key is the one not asked for longest. */

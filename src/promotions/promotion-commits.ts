@@ -10,7 +10,7 @@ import { canHear, isDue, isOpen, type PromotionEvent } from './decide/promotion-
 import type { Promotion } from './promotion.ts'
 import type { PromotionChange, PromotionsStore } from './promotions-store.ts'
 
-export type Projects = Pick<ProjectsService, 'get' | 'list' | 'fileAt' | 'desiredHead' | 'observeHeads'>
+export type Projects = Pick<ProjectsService, 'get' | 'names' | 'fileAt' | 'desiredHead' | 'observeHeads'>
 
 const projectFile = 'modelwright.yaml'
 /** A branch that moves faster than this many tries in a row waits for the next look. */
@@ -47,12 +47,8 @@ export class PromotionCommits {
     const noting = (subject: string, work: Promise<void>) =>
       work.catch((error: unknown) => void failures.push({ subject, error }))
     for (const { id } of await this.#store.inStates(['intended', 'approved'])) await noting(id, this.carryOut(id))
-    for (let after = ''; ; ) {
-      const { items, nextPageToken } = await this.#projects.list({ after, limit: 100 })
-      for (const { name } of items) await noting(name, this.sweep(name))
-      if (!nextPageToken) return failures
-      after = nextPageToken
-    }
+    for await (const project of this.#projects.names()) await noting(project, this.sweep(project))
+    return failures
   }
 
   async carryOut(id: string): Promise<void> {

@@ -3,7 +3,8 @@ import { publish, type Tx } from '../db/index.ts'
 import { canonicalJson, type Digest, digestOf } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { EventPayloads } from '../kernel/events.ts'
-import { type CommitId, newId } from '../kernel/ids.ts'
+import type { CommitId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import { type Actor, anonymous } from '../kernel/route.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -17,7 +18,6 @@ import {
   becomesVersion,
   decidePromotions,
   type EnvironmentFacts,
-  type PromotionDecision,
   type PromotionFacts,
   promoteRuleVersion,
 } from './decide/promote.ts'
@@ -26,24 +26,14 @@ import { supersedes } from './decide/supersedes.ts'
 import { type ModelVersionManifest, parseManifest } from './manifest.ts'
 import type { Bar, DesiredState, Promotion, PromotionState } from './promotion.ts'
 import { type Projects, PromotionCommits, refuseUnless } from './promotion-commits.ts'
-import type { JudgedVersion, Place, PromotionsStore } from './promotions-store.ts'
+import { type AbortedVersion, type Decided, type Head, intentOf, revertOf } from './promotion-intents.ts'
+import type { JudgedVersion, PromotionsStore } from './promotions-store.ts'
 import { VersionRegister, type VersionRegistrar } from './version-register.ts'
 
 /** Whether an environment may serve a version that Git names. */
 export type Clearance =
   | { cleared: true; version: number }
   | { cleared: false; cause: 'unknown' | 'other model' | 'unapproved' | 'barred'; reason: string; version?: number }
-
-export type AbortedVersion = Place & {
-  model: string
-  version: number
-  digest: Digest
-  reason: string
-  /** What to set the environment back to; undefined: nothing served before. */
-  back: { version: number; digest: Digest } | undefined
-}
-
-type Head = { commit: CommitId; file: ProjectFile }
 
 /** verdict → model version → commit of desired state. */
 export class PromotionsService {
@@ -272,9 +262,9 @@ export class PromotionsService {
       const intents: Promotion[] = []
       for (const decision of decisions) {
         const place = { project, environment: decision.environment }
-        const intent =
-          decision.outcome === 'nothing' ? undefined : intentOf(project, candidate, facts, decision, head, at)
-        await this.#saveDecision(tx, place, candidate, facts, decision, intent, at)
+        const decided = { project, candidate, facts, decision, head, at }
+        const intent = decision.outcome === 'nothing' ? undefined : intentOf(decided)
+        await this.#saveDecision(tx, decided, intent)
         if (!intent) continue
         for (const other of await this.#store.inStates(['intended', 'proposed', 'blocked'], place, tx))
           if (supersedes(intent, other))
@@ -286,21 +276,15 @@ export class PromotionsService {
     })
   }
 
-  async #saveDecision(
-    tx: Tx,
-    place: Place,
-    candidate: Candidate,
-    facts: PromotionFacts,
-    decision: PromotionDecision,
-    intent: Promotion | undefined,
-    at: EpochMs,
-  ): Promise<void> {
+  async #saveDecision(tx: Tx, decided: Decided, intent: Promotion | undefined): Promise<void> {
+    const { project, candidate, facts, decision, at } = decided
     const inputs = canonicalJson({
       ...facts,
-      environments: facts.environments.filter(({ environment }) => environment === place.environment),
+      environments: facts.environments.filter(({ environment }) => environment === decision.environment),
     })
     await this.#store.addDecision(tx, {
-      ...place,
+      project,
+      environment: decision.environment,
       verdictId: candidate.verdict.id,
       inputs,
       inputsDigest: digestOf(inputs),
@@ -385,69 +369,6 @@ export class PromotionsService {
     if (head) return head
     throw new AppError('Conflict', `The branch ${branch} of ${project} is gone.`, `Push ${branch} again, then retry.`)
   }
-}
-
-function intentOf(
-  project: string,
-  candidate: Candidate,
-  facts: PromotionFacts,
-  decision: PromotionDecision,
-  head: Head,
-  at: EpochMs,
-): Promotion {
-  const { model, version, digest } = facts.candidate
-  const { environment } = decision
-  const replaces = head.file.deployments[environment]?.digest
-  const promotion: Omit<Promotion, 'message'> = {
-    id: newId(at),
-    project,
-    environment,
-    model,
-    version,
-    digest,
-    kind: 'promotion',
-    state: 'intended',
-    destination: decision.outcome === 'commit to branch' ? 'branch' : 'proposal',
-    ...(decision.approver ? { approver: decision.approver } : {}),
-    ...(replaces ? { replaces } : {}),
-    executionId: candidate.origin.execution,
-    verdictId: candidate.verdict.id,
-    verdictOutcome: candidate.verdict.outcome,
-    reasons: decision.reasons,
-    proposalBranch: `modelwright/promote-${environment}-${version}`,
-    base: head.commit,
-    intendedAt: at,
-    createdAt: at,
-    updatedAt: at,
-  }
-  return { ...promotion, message: commitMessage(promotion) }
-}
-
-function revertOf(
-  aborted: AbortedVersion,
-  back: { version: number; digest: Digest },
-  base: CommitId,
-  at: EpochMs,
-): Promotion {
-  const promotion: Omit<Promotion, 'message'> = {
-    id: newId(at),
-    project: aborted.project,
-    environment: aborted.environment,
-    model: aborted.model,
-    version: back.version,
-    digest: back.digest,
-    kind: 'revert',
-    state: 'intended',
-    destination: 'proposal',
-    replaces: aborted.digest,
-    reasons: [`the rollout of version ${aborted.version} was aborted: ${aborted.reason}`],
-    proposalBranch: `modelwright/revert-${aborted.environment}-${aborted.version}`,
-    base,
-    intendedAt: at,
-    createdAt: at,
-    updatedAt: at,
-  }
-  return { ...promotion, message: commitMessage(promotion) }
 }
 
 /** Who may decide comes from the token that was shown, never from a commit's author. Only owner and member are roles today. */

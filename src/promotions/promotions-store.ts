@@ -5,6 +5,7 @@ import type { GateOutcome } from '../gates/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CommitId, ExecutionId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { nextPromotionState, type PromotionEvent } from './decide/promotion-states.ts'
 import type { Bar, DesiredState, Promotion, PromotionKind, PromotionState } from './promotion.ts'
@@ -20,8 +21,6 @@ export type JudgedVersion = {
   verdictOutcome: GateOutcome
   createdAt: EpochMs
 }
-
-export type Place = { project: string; environment: string }
 
 export type DecisionRecord = Place & {
   verdictId: string

@@ -1,13 +1,14 @@
 import { stringify } from 'csv-stringify/sync'
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Db, transact } from '../db/index.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { LabelsService } from '../labels/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { DataSource } from '../projects/index.ts'
 import { labelColumn } from './decide/label-column.ts'
 import { labelledTable } from './decide/labelled-table.ts'
-import type { FrozenRows, Place } from './retraining.ts'
+import type { FrozenRows } from './retraining.ts'
 
 type Parts = {
   db: Db

@@ -1,8 +1,8 @@
 import { parse } from 'csv-parse/sync'
-import type { Execution, ExecutionsService, Trigger } from '../executions/index.ts'
-import { isExecutionOver } from '../executions/index.ts'
+import { type Execution, type ExecutionsService, isExecutionOver, type Trigger } from '../executions/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import { type CommitId, newId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { Actor } from '../kernel/route.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { LabelsService } from '../labels/index.ts'
@@ -20,13 +20,13 @@ import {
   shouldRetrain,
 } from './decide/should-retrain.ts'
 import type { LabelledRowsFreezer } from './labelled-rows-freezer.ts'
-import type { FrozenRows, Place, RecordedDecision, RetrainCause, Retraining } from './retraining.ts'
+import type { FrozenRows, RecordedDecision, RetrainCause, Retraining } from './retraining.ts'
 import type { RetrainingStore } from './retraining-store.ts'
 
 type Parts = {
   store: RetrainingStore
   clock: Clock
-  projects: Pick<ProjectsService, 'get' | 'list' | 'desiredHead' | 'fileAt'>
+  projects: Pick<ProjectsService, 'get' | 'names' | 'desiredHead' | 'fileAt'>
   executions: Pick<ExecutionsService, 'start' | 'get'>
   sources: Pick<SourceReader, 'filesOf'>
   labels: Pick<LabelsService, 'count'>
@@ -91,7 +91,7 @@ export class RetrainingService {
       await this.#carryOut(retraining).catch((error: unknown) => {
         failures.push({ project: retraining.project, environment: retraining.environment, error })
       })
-    for (const project of await this.#projectNames())
+    for await (const project of this.#parts.projects.names())
       for (const declared of await this.#declaredBy(project, failures)) {
         const { environment } = declared
         await this.#decideAll(declared).catch((error: unknown) => failures.push({ project, environment, error }))
@@ -336,16 +336,6 @@ export class RetrainingService {
     const mine = this.#last.then(work)
     this.#last = mine.catch(() => undefined)
     return mine
-  }
-
-  async #projectNames(): Promise<string[]> {
-    const names: string[] = []
-    for (let after: string | undefined; ; ) {
-      const { items, nextPageToken } = await this.#parts.projects.list({ after, limit: 100 })
-      names.push(...items.map(({ name }) => name))
-      if (!nextPageToken) return names
-      after = nextPageToken
-    }
   }
 }
 

@@ -5,9 +5,10 @@ import type { Trigger } from '../executions/index.ts'
 import { canonicalJson, type Digest, digestOf } from '../kernel/digest.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import { type ExecutionId, newId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { type RetrainDecision, type RetrainFacts, retrainRuleVersion } from './decide/should-retrain.ts'
-import type { FrozenRows, Place, RecordedDecision, Retraining, RetrainingState } from './retraining.ts'
+import type { FrozenRows, RecordedDecision, Retraining, RetrainingState } from './retraining.ts'
 
 export type NewDecision = Place & {
   facts: RetrainFacts

@@ -89,7 +89,9 @@ describe('retraining', () => {
           if (name === 'tumour') return { name, branch: 'main', createdAt: 0 }
           throw new AppError('NotFound', `no project ${name}`, 'connect it')
         },
-        list: async () => ({ items: [{ name: 'tumour', branch: 'main', createdAt: 0 }] }),
+        names: async function* () {
+          yield 'tumour'
+        },
         desiredHead: async () => 'c'.repeat(40) as CommitId,
         fileAt: async () => ({ file: parseProjectFile(file, 'modelwright.yaml'), text: file }),
       },

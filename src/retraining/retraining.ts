@@ -2,9 +2,8 @@ import type { Trigger } from '../executions/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import type { ExecutionId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
-
-export type Place = { project: string; environment: string }
 
 /** Something that asks for retraining. What makes it one of a kind is its key, see causeKey. */
 export type RetrainCause =

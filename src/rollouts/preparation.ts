@@ -1,5 +1,5 @@
 import type { Digest } from '../kernel/digest.ts'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, messageOf } from '../kernel/errors.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { ProjectsService } from '../projects/index.ts'
 import type { ModelVersionManifest } from '../promotions/index.ts'
@@ -78,7 +78,7 @@ export class Preparation {
     } catch (error) {
       const lasting = isLasting(error)
       this.#failed.set(digest, {
-        reason: textOf(error),
+        reason: messageOf(error),
         lasting,
         retryAt: now + (lasting ? lastingRetryAfterMs : retryAfterMs),
       })
@@ -91,5 +91,3 @@ export class Preparation {
 /** A full disk or a network passes; an environment that does not resolve or bytes that are not those do not. */
 const isLasting = (error: unknown): boolean =>
   error instanceof AppError && (error.culprit === 'yours' || error.code === 'ObjectCorrupt')
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -4,11 +4,12 @@ import { isAppError } from '../kernel/errors.ts'
 import { type CommitId, newId } from '../kernel/ids.ts'
 import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
+import type { Log } from '../ports/log.ts'
 import type { Deployment, ProjectsService, Rollout as RolloutPlan } from '../projects/index.ts'
 import type { Clearance, PromotionsService } from '../promotions/index.ts'
 import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/index.ts'
-import { mismatches } from './decide/mismatches.ts'
 import { endpointOf, weightsOf } from './decide/gateway-content.ts'
+import { mismatches } from './decide/mismatches.ts'
 import { nextStep, type RolloutDecision, type RolloutFacts, rolloutRuleVersion } from './decide/next-step.ts'
 import { nextRolloutState } from './decide/rollout-states.ts'
 import { straightReason } from './decide/straight-reason.ts'
@@ -22,11 +23,11 @@ export type ReconcilerParts = {
   file: GatewayFile
   preparation: Preparation
   promotions: Pick<PromotionsService, 'clearance' | 'versionAborted'>
-  projects: Pick<ProjectsService, 'list' | 'desiredHead' | 'fileAt'>
+  projects: Pick<ProjectsService, 'names' | 'desiredHead' | 'fileAt'>
   /** What the gateway says of itself; undefined: it does not answer. */
   observeGateway: () => Promise<GatewayObserved | undefined>
   observeTraffic: ObserveTraffic
-  log: { error(details: object, message: string): void }
+  log: Log
 }
 
 /** What Git says of an environment. A head that cannot be read says nothing, so everything stays as it is. */
@@ -77,12 +78,8 @@ export class Reconciler {
 
   async #places(): Promise<Look[]> {
     const looks: Look[] = []
-    for (let after = ''; ; ) {
-      const { items, nextPageToken } = await this.#parts.projects.list({ after, limit: 100 })
-      for (const { name } of items) looks.push(...(await this.#placesOf(name)))
-      if (!nextPageToken) return looks
-      after = nextPageToken
-    }
+    for await (const project of this.#parts.projects.names()) looks.push(...(await this.#placesOf(project)))
+    return looks
   }
 
   async #placesOf(project: string): Promise<Look[]> {

@@ -65,11 +65,12 @@ export class RolloutsService {
   }
 
   async deployment(place: Place) {
-    const view = (await this.deployments(place.project)).find(({ environment }) => environment === place.environment)
+    const all = await this.deployments(place.project)
+    const view = all.find(({ environment }) => environment === place.environment)
     if (!view)
       throw new AppError(
         'NotFound',
-        `${place.project} has no deployment "${place.environment}".`,
+        `${place.project} has no deployment "${place.environment}"; there are: ${all.map(({ environment }) => environment).join(', ') || 'none'}.`,
         'Declare it under deployments: in modelwright.yaml.',
       )
     const rollouts = await Promise.all((await this.#store.history(place, 50)).map((one) => this.#withDecisions(one)))

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Actor, Endpoint } from '../kernel/route.ts'
-import { anonymous } from '../kernel/route.ts'
+import { type Actor, anonymous, type Endpoint } from '../kernel/route.ts'
 import { promotionEndpoints } from '../promotions/index.ts'
 import { owner, project, projectText } from '../promotions/testing/promotion-bench.ts'
 import { rolloutEndpoints } from './rollouts-routes.ts'

@@ -6,6 +6,7 @@ import type { TrackingService } from './tracking-service.ts'
 
 /** More experiments than this are searched one by one. */
 const atOnce = 1000
+const namedInError = 10
 
 export function trackingEndpoints(tracking: TrackingService): Endpoint[] {
   return [
@@ -53,7 +54,13 @@ async function experimentsNamed(tracking: TrackingService, wanted: string | unde
   const named = await tracking.experimentByName(wanted)
   if (named) return [named.experimentId]
   if (/^\d{1,15}$/.test(wanted)) return [(await tracking.experiment(wanted)).experimentId]
-  throw new AppError('NotFound', `There is no experiment "${wanted}".`, 'GET /api/v1/experiments lists them.')
+  const { items } = await tracking.searchExperiments({ view: 'active', limit: atOnce })
+  const names = items.slice(0, namedInError).map(({ name }) => `"${name}"`)
+  throw new AppError(
+    'NotFound',
+    `There is no experiment "${wanted}"; there are ${names.join(', ')}${items.length > names.length ? ', …' : ''}.`,
+    'Name one of them. What a step logs lies in the experiment of its project, whatever its script sets.',
+  )
 }
 
 function runView(run: Run): OutputOf<typeof listRuns>['items'][number] {

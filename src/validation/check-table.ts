@@ -1,5 +1,5 @@
 import { bug } from '../kernel/errors.ts'
-import { nearestWord } from '../kernel/nearest.ts'
+import { nearestWord } from '../kernel/nearest-word.ts'
 import type { Check } from '../projects/index.ts'
 import type { DataReport, FailedCheck } from './data-report.ts'
 import { type ColumnTally, columnTally } from './decide/column-tally.ts'

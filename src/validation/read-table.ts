@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { extname } from 'node:path'
 import { CsvError, parse } from 'csv-parse'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, messageOf } from '../kernel/errors.ts'
 
 /** A row of a text table; `line` is the line of the file on which it ends, counted from 1. */
 export type TableRow = { line: number; cells: string[] }
@@ -56,7 +56,7 @@ function unreadable(path: string, error: unknown): AppError {
   const line = error instanceof CsvError && typeof error.lines === 'number' ? error.lines : undefined
   return new AppError(
     'DataUnreadable',
-    `${path} cannot be read as a table: ${(error as Error).message}.`,
+    `${path} cannot be read as a table: ${messageOf(error)}.`,
     'Mend the file; the first line names the columns, each further line has as many cells.',
     { cause: error, ...(line === undefined ? {} : { place: { file: path, line } }) },
   )

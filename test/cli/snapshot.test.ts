@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { takeSnapshot } from '../../src/cli/snapshot.ts'
+import { bigUntrackedFiles, takeSnapshot } from '../../src/cli/snapshot.ts'
 
 let root: string
 const env = {
@@ -100,5 +100,16 @@ describe('a snapshot of the working tree', () => {
     const outside = mkdtempSync(join(tmpdir(), 'no-repository-'))
     await expect(take(outside)).rejects.toMatchObject({ code: 'NotFound' })
     rmSync(outside, { recursive: true })
+  })
+
+  it('names the big files that would go along unasked: neither tracked, nor ignored, nor small', async () => {
+    git('add', '-A')
+    commit('first')
+    for (const name of ['kept.txt', 'ignored.txt', 'model.bin']) {
+      writeFileSync(join(root, name), '')
+      truncateSync(join(root, name), 60_000_000)
+    }
+    writeFileSync(join(root, 'small.bin'), 'small')
+    expect(await bigUntrackedFiles(root, env)).toEqual([{ path: 'model.bin', bytes: 60_000_000 }])
   })
 })

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** By hand: node_modules/.bin/vitest run --config test/torture/vitest.config.ts [NAME]; each file says what it takes. */
+/** By hand: npm run torture -- [NAME]; each file says what it takes. */
 export default defineConfig({
   test: {
     include: ['test/torture/*.torture.ts'],

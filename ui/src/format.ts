@@ -1,4 +1,5 @@
 import { formatDuration } from '../../src/kernel/time.ts'
+import { formatMetric } from '../../src/kernel/units.ts'
 
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' })
 const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' })
@@ -23,19 +24,9 @@ export const elapsed = (from: number, to: number): string => formatDuration(Math
 /** Shares as percent, no finer than a person can use: `5 %`, `0.3 %`. */
 export const percent = (share: number): string => `${Number((share * 100).toPrecision(2))} %`
 
-/** Four significant digits, so that columns of metrics can be compared without noise. */
-export function metricText(value: number | string): string {
-  if (typeof value === 'string') return value
-  if (!Number.isFinite(value)) return String(value)
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value)
-  return Math.abs(value) >= 1e6 || Math.abs(value) < 1e-3
-    ? value.toExponential(2)
-    : String(Number(value.toPrecision(4)))
-}
-
 /** A difference with its sign (a true minus, as wide as a plus). */
 export const signed = (value: number): string =>
-  value === 0 ? '±0' : `${value > 0 ? '+' : '−'}${metricText(Number(Math.abs(value).toPrecision(2)))}`
+  value === 0 ? '±0' : `${value > 0 ? '+' : '−'}${formatMetric(Number(Math.abs(value).toPrecision(2)))}`
 
 export const shortCommit = (commit: string): string => commit.slice(0, 8)
 
@@ -50,7 +41,7 @@ export const psiText = (psi: number | null): string => (psi === null ? '–' : S
 
 /** A sentence with its numbers at the digits that the tables show. */
 export const withShortNumbers = (text: string): string =>
-  text.replace(/\d+\.\d{5,}/g, (number) => metricText(Number(number)))
+  text.replace(/\d+\.\d{5,}/g, (number) => formatMetric(Number(number)))
 
 /** Git's `Name <address>` without the address. */
 export const personName = (author: string): string => author.replace(/\s*<[^>]*>\s*$/, '') || author

@@ -1,4 +1,4 @@
-/** Passes through pipelines and their boxes. */
+/** Passes through pipelines and their nodes. */
 export interface ExecutionTables {
   executions: {
     id: string

@@ -1,18 +1,18 @@
 import { type ExecutionNode, type ExecutionState, endedWell, isOver } from '../execution.ts'
 
 export type Moves = {
-  /** Boxes whose fate can be decided now: all before them ended well. In the plan's order. */
+  /** Nodes whose fate can be decided now: all before them ended well. In the plan's order. */
   decide: string[]
-  /** Boxes that can never run: something before them did not end well. */
+  /** Nodes that can never run: something before them did not end well. */
   skip: { node: string; because: string }[]
-  /** Boxes to end because the execution is being cancelled. */
+  /** Nodes to end because the execution is being cancelled. */
   cancel: string[]
   /** Set when nothing is left to do. */
   finish?: { state: Extract<ExecutionState, 'succeeded' | 'failed' | 'cancelled'>; reason: string }
 }
 
 /**
- * What to do next in an execution, from the states of its boxes alone.
+ * What to do next in an execution, from the states of its nodes alone.
  * A champion's evaluation that fails does not fail the execution: the gate then lacks the champion's value and says so.
  */
 export function nextMoves(state: ExecutionState, nodes: readonly ExecutionNode[]): Moves {

@@ -5,7 +5,7 @@ import type { GateDeclaration } from '../../projects/index.ts'
 import type { GateFacts } from '../gate.ts'
 
 /**
- * The numbers that a gate is judged by, from the boxes of an execution: the candidate's as its steps measured them, the champion's
+ * The numbers that a gate is judged by, from the nodes of an execution: the candidate's as its steps measured them, the champion's
  * from its evaluation on the same rows. What is missing is told with its reason.
  */
 export function gateFacts(

@@ -51,6 +51,7 @@ export function relativeTarget(criterion: KeptnCriterion, aggregate: number, mag
   return upwards ? aggregate + criterion.value : aggregate - criterion.value
 }
 
+/** Whether a value holds a criterion's bound; without an operator nothing does. */
 export function meets(value: number, operator: Operator | undefined, target: number): boolean {
   switch (operator) {
     case '<':

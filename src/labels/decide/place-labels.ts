@@ -21,6 +21,7 @@ export type PlacingFacts = {
   existing: ReadonlyMap<string, LabelValue>
 }
 
+/** One for each answered row, the same for every value that is given for it. */
 export const labelKey = (label: Pick<Label, 'predictionId' | 'row'>): string => `${label.predictionId}:${label.row}`
 
 /**

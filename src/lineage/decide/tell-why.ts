@@ -37,6 +37,7 @@ function promotionText({ promotion, declared }: Pick<Story, 'promotion' | 'decla
   return declared && `declared by ${declared.actor}`
 }
 
+/** How far a rollout has come, as the end of a sentence about its version. */
 export function rolloutText(rollout: NonNullable<Story['rollout']>): string {
   const share = `${Math.round((rollout.canary[rollout.step] ?? 1) * 1000) / 10} %`
   switch (rollout.state) {

@@ -1,14 +1,16 @@
 import type { Share } from '../../kernel/units.ts'
 import { sumOf } from '../../math/cells.ts'
 import { chiSquareContingency } from '../../math/chi-square.ts'
-import type {
-  CategoricalProfile,
-  FeatureKind,
-  FeatureProfile,
-  NumericProfile,
-  Values,
+import {
+  type CategoricalProfile,
+  countCategories,
+  type FeatureKind,
+  type FeatureProfile,
+  mostFrequentFirst,
+  type NumericProfile,
+  numbersIn,
+  type Values,
 } from '../../math/feature-profile.ts'
-import { countCategories, mostFrequentFirst, numbersIn } from '../../math/feature-profile.ts'
 import { jensenShannon } from '../../math/jensen-shannon.ts'
 import { ksTwoSample } from '../../math/ks.ts'
 import { proportionZTest } from '../../math/proportions.ts'

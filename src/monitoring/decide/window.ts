@@ -17,6 +17,7 @@ const leastRows = 50
 
 export type WindowBounds = { fromMs: EpochMs; toMs: EpochMs; limit: number; minRows: number }
 
+/** The rows to judge at a time: from when to when, at most how many, and how few are too few. */
 export function windowAt(now: EpochMs, window: Monitor['window']): WindowBounds {
   if (window && 'ms' in window)
     return { fromMs: now - window.ms, toMs: now, limit: windowDefaults.mostRows, minRows: leastRows }

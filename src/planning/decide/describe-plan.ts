@@ -25,7 +25,9 @@ function summary(plan: Plan): string {
     [count('reused'), 'reused'],
     [count('decided later'), 'decided later'],
   ] as const
-  return `Plan for ${plan.commit.slice(0, 12)}: ${parts
+  const head = `Plan for ${plan.commit.slice(0, 12)}`
+  if (plan.nodes.length === 0) return `${head}: nothing to do, modelwright.yaml declares no steps`
+  return `${head}: ${parts
     .filter(([n]) => n > 0)
     .map(([n, word]) => `${n} ${word}`)
     .join(', ')}`

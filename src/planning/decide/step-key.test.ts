@@ -3,8 +3,8 @@ import { type Digest, digestOf } from '../../kernel/digest.ts'
 import type { CommitId, RunId } from '../../kernel/ids.ts'
 import { parseProjectFile } from '../../projects/index.ts'
 import type { NodeOutcome, PlanContext, SourceFile } from '../plan.ts'
-import { whyItRuns } from './explain.ts'
 import { type KeyFacts, keyOf, keyPartsOf } from './step-key.ts'
+import { whyItRuns } from './why-it-runs.ts'
 
 const text = (steps: string) =>
   `project: demo\ndata: { rows: { path: rows.csv, checks: [{ rows: ">= 3" }] } }\nsteps:\n${steps}`

@@ -1,6 +1,6 @@
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
-import { nearestWord } from '../../kernel/nearest.ts'
+import { nearestWord } from '../../kernel/nearest-word.ts'
 import { matchesPattern } from '../../projects/decide/path-pattern.ts'
 import { renderCommand } from '../../projects/decide/render-command.ts'
 import { depSeesOut, isGlob, isInside } from '../../projects/decide/repository-path.ts'
@@ -28,7 +28,7 @@ export function paramsOf(step: Step, set: Readonly<Record<string, JsonScalar>>):
 }
 
 /**
- * What a step's key is made of. Every box that it comes after must be among `outcomes`.
+ * What a step's key is made of. Every node that it comes after must be among `outcomes`.
  * @throws AppError DependencyMissing where a dep names nothing, neither in the commit nor among outputs.
  */
 export function keyPartsOf(facts: KeyFacts): KeyParts {
@@ -63,6 +63,7 @@ export function keyPartsOf(facts: KeyFacts): KeyParts {
   }
 }
 
+/** The digest of a node's parts as canonical JSON: equal parts, equal key. */
 export const keyOf = (parts: KeyParts): Digest => digestOfJson(parts)
 
 /** Files of the commit and outputs of other steps that a path dep names. */

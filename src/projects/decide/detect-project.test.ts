@@ -255,3 +255,19 @@ it('says why it left out steps that contradict each other', () => {
   expect(guessed.at(-1)).toContain('the steps are left out')
   expect(guessed.at(-1)).toContain('overlaps output "d" of step "a"')
 })
+
+it('says what a script reads that neither Git has nor a step writes', () => {
+  const text = py("a = pd.read_csv('iris.csv')", "b.to_csv('b.csv')", "pd.read_csv('b.csv')")
+  const { guessed } = detectProject([{ path: 'train.py', text }], 'iris')
+  expect(guessed.filter((one) => one.includes('reads'))).toEqual([
+    expect.stringContaining('train.py reads iris.csv, which Git does not'),
+  ])
+})
+
+it('reads the metrics of a training that measures itself', () => {
+  const text = py('mlflow.sklearn.autolog()', 'm.fit(x, y)')
+  expect(parseProjectFile(detectProject([{ path: 'train.py', text }], 'iris').yaml).steps.train).toMatchObject({
+    metrics: true,
+    model: 'iris',
+  })
+})

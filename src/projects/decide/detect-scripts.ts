@@ -33,10 +33,16 @@ export function detectScripts(
     const step = toStep(script, files, data, written)
     const logsModel = script.role === 'train' && /log_model\s*\(|\.autolog\s*\(/.test(script.text)
     if (logsModel) step.model = model
+    if (script.role === 'train' && measures.test(script.text)) step.metrics = true
     if (script.role === 'train' && !logsModel)
       step.notes.push('Log the model with mlflow and name it here with model: to make it a candidate.')
     for (const out of step.outs) written.set(out, script.role)
     draft.steps.push(step)
+    const missing = missingReads(script, files, written)
+    if (missing.length > 0)
+      draft.guessed.push(
+        `${script.path} reads ${missing.join(', ')}, which Git does not have (ignored?) and no step writes: a step sees only what deps name`,
+      )
     draft.guessed.push(
       `step "${step.name}" from ${script.path}: deps ${wordsOf(step.deps)}; outs ${wordsOf(step.outs)}`,
     )
@@ -44,6 +50,8 @@ export function detectScripts(
   addGate(draft, scripts, model)
   return draft
 }
+
+const measures = /log_metrics?\s*\(|\.autolog\s*\(|metrics\.json/
 
 const wordsOf = (words: readonly string[]): string => words.join(', ') || 'none seen'
 
@@ -93,6 +101,13 @@ function toStep(
     params: Object.fromEntries(Object.entries(params).map(([name, { value }]) => [name, value])),
     notes: [],
   }
+}
+
+function missingReads(script: Script, files: readonly RepositoryFile[], written: ReadonlyMap<string, Role>): string[] {
+  const own = literalsOf(script.text, writing)
+  return literalsOf(script.text, reading).filter(
+    (path) => !own.includes(path) && !written.has(path) && !files.some((file) => file.path === path),
+  )
 }
 
 const dataName = (path: string, data: readonly DraftData[]): string | undefined => {
@@ -150,7 +165,7 @@ function addGate(draft: ScriptsDraft, scripts: readonly Script[], model: string)
   const makesModel = draft.steps.some((step) => step.model === model)
   if (makesModel) evaluate.deps.push(`model:${model}`)
   const logged = metricsOf(script.text)
-  if (/log_metrics?\s*\(|metrics\.json/.test(script.text)) evaluate.metrics = true
+  if (measures.test(script.text)) evaluate.metrics = true
   if (!makesModel || !evaluate.metrics || logged.length === 0) return
   const metric = preferred.find((name) => logged.includes(name)) ?? logged[0]!
   const lowerIsBetter = /loss|error|rmse|mse|mae|brier/i.test(metric)

@@ -1,4 +1,4 @@
-import { type Document, isAlias, isMap, isScalar, type Node, type Pair, Scalar, stringify, type YAMLMap } from 'yaml'
+import { type Document, isAlias, isMap, isScalar, type Node, Pair, Scalar, stringify, type YAMLMap } from 'yaml'
 import { canonicalJson, type Digest } from '../../kernel/digest.ts'
 import { AppError, bug } from '../../kernel/errors.ts'
 import type { EnvironmentName } from '../project-file.ts'
@@ -214,7 +214,7 @@ function endOf(pair: Pair): number {
   const value = pair.value as Node | null
   if (value && 'items' in value && !(value as YAMLMap).flow && (value as YAMLMap).items.length > 0) {
     const last = (value as YAMLMap).items.at(-1) as Pair | Node
-    return 'key' in last ? endOf(last as Pair) : endOf({ key: last, value: last } as unknown as Pair)
+    return 'key' in last ? endOf(last as Pair) : endOf(new Pair(last, last))
   }
   const range = value?.range ?? (pair.key as Node).range
   return range![1]

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${params.x} is a word of modelwright.yaml
 import { type BoundsExpr, boundsIn, isRelative } from '../../kernel/bound.ts'
-import { nearestWord } from '../../kernel/nearest.ts'
+import { nearestWord } from '../../kernel/nearest-word.ts'
 import type { ProjectFile, Step } from '../project-file.ts'
 import { paramReference, unprotectedReferences } from './render-command.ts'
 import { depSeesOut, pathsOverlap } from './repository-path.ts'
@@ -193,7 +193,7 @@ function gateProblems(file: ProjectFile): PathProblem[] {
       return [
         invalid(
           path,
-          `found "${objective.metric}" compared with the champion, but step "${step.name}" has no dep "model:${model}", so it cannot be run for the champion`,
+          `found "${objective.metric}" compared with the champion, but step "${step.name}" has no dep "model:${model}", so it cannot be run for the champion: measure it in a step that takes the model, or compare with numbers alone`,
         ),
       ]
     })

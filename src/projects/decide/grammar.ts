@@ -41,6 +41,7 @@ export function map<S extends z.ZodRawShape>(shape: S, notYet: readonly string[]
   return schema
 }
 
+/** The keys of a `map` that are known but refused; empty for any other schema. */
 export const notYetKeysOf = (schema: object): readonly string[] => notYetWords.get(schema) ?? []
 
 /** A text that is right in the design but that this version refuses by name; told apart by its first words. */
@@ -51,6 +52,7 @@ export const notYet = (what: string): Refused => new Refused(`${notYetMark}${wha
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
 const nameForm = 'a name of letters, digits, "_", "." and "-", at most 64, beginning with a letter or digit'
 
+/** What is wrong with a name; undefined: nothing. */
 export const nameProblem = (name: string): string | undefined => {
   if (!namePattern.test(name)) return `expected ${nameForm}`
   if (name.endsWith('.lock') || name.includes('..') || name.endsWith('.'))
@@ -58,6 +60,7 @@ export const nameProblem = (name: string): string | undefined => {
   return name in {} ? 'this word has a meaning of its own in JavaScript; choose another name' : undefined
 }
 
+/** A text that is a name; `what` begins the description of the field. */
 export const named = (what: string) =>
   written(`${what}: ${nameForm}`, (text) => {
     const problem = nameProblem(text)

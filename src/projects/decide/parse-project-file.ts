@@ -50,7 +50,7 @@ function errorOf(problems: readonly Problem[], fileName: string): AppError {
     wrong ? 'ConfigInvalid' : 'NotYetSupported',
     lines.join('\n'),
     wrong
-      ? `Correct ${fileName} there, then try again; \`modelwright plan\` checks it without a push.`
+      ? `Correct ${fileName} there, then try again; \`modelwright run --dry-run\` checks it without a push.`
       : `Take it out of ${fileName}, or wait for a version that carries it out.`,
     { place: { file: fileName, line: first.line, column: first.column } },
   )

@@ -29,7 +29,7 @@ export type DraftStep = {
 /** A draft as the text of a commented modelwright.yaml. Sections without content are written as comments to uncomment. */
 export function writeDraft(draft: ProjectDraft): string {
   return [
-    '# What production is made of. Paths are relative to this folder; `modelwright plan` checks the file.',
+    '# What production is made of. Paths are relative to this folder; `modelwright run --dry-run` checks the file.',
     `project: ${scalar(draft.project)}`,
     '',
     ...pythonLines(draft),

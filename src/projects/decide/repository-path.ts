@@ -27,6 +27,7 @@ export function normalisePath(path: string): string {
   return parts.length === 0 ? '.' : parts.join('/')
 }
 
+/** Whether a path is a pattern: it holds `*`, `?` or `[`. */
 export const isGlob = (path: string): boolean => /[*?[]/.test(path)
 
 /** True where one of two normalised paths is the other one, or a folder that holds it. */

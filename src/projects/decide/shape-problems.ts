@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { nearestWord } from '../../kernel/nearest.ts'
+import { nearestWord } from '../../kernel/nearest-word.ts'
 import type { Problem } from '../project-file.ts'
 import { notYetKeysOf, notYetMark } from './grammar.ts'
 

@@ -61,6 +61,7 @@ const table: Record<PromotionState, Partial<Record<PromotionEvent, PromotionStat
   rejected: { 'declared by a person': 'merged' },
 }
 
+/** Whether the table lists the pair. */
 export const canHear = (state: PromotionState, event: PromotionEvent): boolean => table[state][event] !== undefined
 
 /** Throws a bug for a pair that the table does not list; ask `canHear` first where a person asks. */

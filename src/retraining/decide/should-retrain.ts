@@ -1,5 +1,4 @@
-import type { EpochMs } from '../../kernel/time.ts'
-import { formatDuration } from '../../kernel/time.ts'
+import { type EpochMs, formatDuration } from '../../kernel/time.ts'
 import type { RetrainCause } from '../retraining.ts'
 
 /** Changes when the same facts could get another decision. */

@@ -2,6 +2,7 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
+import { messageOf } from '../../kernel/errors.ts'
 import type { GatewayDesired } from '../gateway-state.ts'
 
 const digest = z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest sha256:…')
@@ -121,7 +122,7 @@ async function readDesired(path: string): Promise<DesiredReading> {
     if (parsed.success) return { kind: 'read', desired: parsed.data }
     return { kind: 'broken', problem: `${path}: ${problemsOf(parsed.error)}` }
   } catch (error) {
-    return { kind: 'broken', problem: `${path}: ${(error as Error).message}` }
+    return { kind: 'broken', problem: `${path}: ${messageOf(error)}` }
   }
 }
 

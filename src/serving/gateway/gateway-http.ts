@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { messageOf } from '../../kernel/errors.ts'
 import type { Gateway } from './gateway.ts'
 import type { JournalWriter } from './journal-writer.ts'
 import { badRequest, ScoringError } from './scoring-error.ts'
@@ -29,8 +30,7 @@ export async function answerHttp(
   } catch (error) {
     if (!request.complete) response.setHeader('connection', 'close')
     if (error instanceof ScoringError) sendError(response, error)
-    else
-      sendError(response, new ScoringError(500, 'INTERNAL_ERROR', `A bug in the gateway: ${(error as Error).message}`))
+    else sendError(response, new ScoringError(500, 'INTERNAL_ERROR', `A bug in the gateway: ${messageOf(error)}`))
   }
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { shortDigest } from '../../kernel/digest.ts'
+import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { ServedVersion } from '../gateway-state.ts'
@@ -88,7 +89,7 @@ export class ModelWorker {
     try {
       this.#child = this.#spawn()
     } catch (error) {
-      this.#failed(`Its worker could not be started: ${(error as Error).message}`)
+      this.#failed(`Its worker could not be started: ${messageOf(error)}`)
     }
     this.#setting.changed()
   }

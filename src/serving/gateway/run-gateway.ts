@@ -2,7 +2,7 @@ import { mkdirSync, watch } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { AppError } from '../../kernel/errors.ts'
+import { cannotListen, httpUrl } from '../../kernel/listening.ts'
 import { seededRng } from '../../math/rng.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
@@ -92,12 +92,11 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     every(100, options, () => journal.flush()),
   ])
   const { port } = server.address() as AddressInfo
-  const host = options.host.includes(':') ? `[${options.host}]` : options.host
   log.info({ host: options.host, port }, 'gateway listens')
   const finished = loops
     .then(() => shutDown(server, gateway, journal, limits.drainMs))
     .then(() => log.info({}, 'gateway ended'))
-  return { url: `http://${host}:${port}`, port, status: () => gateway.status(journal), finished }
+  return { url: httpUrl(options.host, port), port, status: () => gateway.status(journal), finished }
 }
 
 async function shutDown(server: Server, gateway: Gateway, journal: JournalWriter, patienceMs: number): Promise<void> {
@@ -112,22 +111,8 @@ async function shutDown(server: Server, gateway: Gateway, journal: JournalWriter
 
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new AppError(
-              'PortTaken',
-              `Another program listens on ${host}:${port}.`,
-              'Name another port with --gateway-port, or stop that program.',
-              { cause: error },
-            )
-          : new AppError(
-              'BadRequest',
-              `It is not possible to listen on ${host}:${port}: ${error.code}.`,
-              'Choose an address of this machine with --host and a port that this user may open with --gateway-port.',
-              { cause: error },
-            ),
-      ),
+    server.once('error', (error) =>
+      reject(cannotListen({ host, port }, { host: '--host', port: '--gateway-port' }, error)),
     )
     server.listen(port, host, () => resolve())
   })

@@ -1,4 +1,5 @@
 import { parse as parseCsv } from 'csv-parse/sync'
+import { messageOf } from '../../kernel/errors.ts'
 import { readCell } from '../../validation/index.ts'
 import type { InputRows } from '../input-failure.ts'
 import { badRequest, ScoringError } from './scoring-error.ts'
@@ -49,7 +50,7 @@ function parseObject(text: string): Row {
     value = JSON.parse(text)
   } catch (error) {
     const hint = /\b(NaN|-?Infinity)\b/.test(text) ? ' JSON has no NaN or Infinity: send null for a missing value.' : ''
-    throw badRequest(`The body is not valid JSON: ${(error as Error).message}.${hint}`)
+    throw badRequest(`The body is not valid JSON: ${messageOf(error)}.${hint}`)
   }
   if (!isObject(value)) throw badRequest(`The body must be a JSON object with one of ${forms.join(', ')}.`)
   return value
@@ -136,7 +137,7 @@ function rowsOfCsv(text: string): InputRows {
     if (rows.length === 0) throw new Error('there is no row below the header')
     return { named: true, rows }
   } catch (error) {
-    throw badRequest(`The body cannot be read as CSV with a header line: ${(error as Error).message}.`)
+    throw badRequest(`The body cannot be read as CSV with a header line: ${messageOf(error)}.`)
   }
 }
 

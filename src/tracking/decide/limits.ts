@@ -19,6 +19,7 @@ export const limits = {
   registryTagValue: 100_000,
 } as const
 
+/** MLflow's INVALID_PARAMETER_VALUE, in its own words. */
 export function invalid(message: string): AppError {
   return new AppError('BadRequest', message, 'See the MLflow documentation of this call.')
 }
@@ -41,11 +42,13 @@ function checkLength(what: string, limit: number, value: string): void {
   if (value.length > limit) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`)
 }
 
+/** `path` (`metrics[3]`) says where in a batch it stands; empty for one alone. */
 export function checkMetric(metric: MetricPoint, path = ''): void {
   checkKey(join(path, 'name'), metric.key)
   checkLength('Metric name', limits.key, metric.key)
 }
 
+/** As `checkMetric`. Its value is cut, not refused: `cutParam`. */
 export function checkParam(param: KeyValue, path = ''): void {
   checkKey(join(path, 'key'), param.key)
   checkLength('Param key', limits.key, param.key)
@@ -60,10 +63,12 @@ export function checkTag(tag: KeyValue, path = '', valueLimit?: number): void {
 
 /** Long values of params and of runs' tags are cut, as MLflow does by default: a training run must not die of a long value. */
 export const cutParam = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.paramValue) })
+/** As `cutParam`. */
 export const cutTag = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.tagValue) })
 
 export type Batch = { metrics?: readonly MetricPoint[]; params?: readonly KeyValue[]; tags?: readonly KeyValue[] }
 
+/** Every entry, the counts, and that no param comes twice. */
 export function checkBatch({ metrics = [], params = [], tags = [] }: Batch): void {
   for (const [index, metric] of metrics.entries()) checkMetric(metric, `metrics[${index}]`)
   for (const [index, param] of params.entries()) checkParam(param, `params[${index}]`)
@@ -80,10 +85,12 @@ export function checkBatch({ metrics = [], params = [], tags = [] }: Batch): voi
     )
 }
 
+/** A letter or digit, then at most 255 letters, digits, `_` and `-`. */
 export function checkRunId(runId: string): void {
   if (!/^[a-zA-Z0-9][\w-]{0,255}$/.test(runId)) throw invalid(invalidValue('run_id', runId))
 }
 
+/** Anything but nothing, at most 500 characters. */
 export function checkExperimentName(name: string): void {
   if (name === '') throw invalid(`Invalid experiment name: '${name}'`)
   checkLength('name', limits.experimentName, name)
@@ -98,6 +105,7 @@ export function checkModelName(name: string, parameter = 'name'): void {
     throw invalid(invalidValue('name', name, resolvesElsewhere(resolved)))
 }
 
+/** Not empty, and none of `/ : . % " '`. */
 export function checkLoggedModelName(name: string): void {
   const forbidden = ['/', ':', '.', '%', '"', "'"]
   if (name === '' || forbidden.some((character) => name.includes(character)))
@@ -107,6 +115,7 @@ export function checkLoggedModelName(name: string): void {
     )
 }
 
+/** Letters, digits, `_` and `-`, at most 255. */
 export function checkAlias(alias: string): void {
   if (alias === '') throw invalid('Registered model alias name cannot be empty.')
   if (!/^[\p{L}\p{N}_-]*$/u.test(alias))

@@ -10,6 +10,7 @@ export function storedValue(value: number): StoredValue {
   return { value: value === 0 ? 0 : value, is_nan: 0 }
 }
 
+/** The inverse of `storedValue` but for ±Infinity, which stays the largest double. */
 export const readValue = (stored: { value: number; is_nan: number }): number =>
   stored.is_nan === 1 ? Number.NaN : stored.value
 

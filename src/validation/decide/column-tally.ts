@@ -15,6 +15,7 @@ export type ColumnTally = {
   failures(rows: number): FailedCheck[]
 }
 
+/** An empty tally for one check; feed it each cell once, then ask for its failures. */
 export function columnTally(check: ColumnCheck): ColumnTally {
   const valueCheck: ValueCheck = {
     ...(check.type ? { type: check.type } : {}),

@@ -2,8 +2,8 @@ import { FileDown, ImageDown } from 'lucide-react'
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
+import { formatMetric } from '../../../src/kernel/units.ts'
 import type { MetricPoint } from '../data/queries.ts'
-import { metricText } from '../format.ts'
 import { useTheme } from '../frame/theme.ts'
 import './line-chart.css'
 import { smoothed } from './smoothed.ts'
@@ -41,7 +41,7 @@ export function LineChart({ title, points, logScale, smoothing, syncKey }: Props
       <figcaption>
         <span className="mono">{title}</span>
         <strong className="tabular">
-          {last ? (typeof last.value === 'number' ? metricText(last.value) : last.value) : ''}
+          {last ? (typeof last.value === 'number' ? formatMetric(last.value) : last.value) : ''}
         </strong>
         <span className="chart-tools">
           <button
@@ -111,7 +111,7 @@ function optionsFor({ logScale, smoothing, syncKey, width }: Look): uPlot.Option
         size: 26,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000],
       },
-      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : metricText(tick))) },
+      { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : formatMetric(tick))) },
     ],
     series: [{}, raw, ...(smoothing > 0 ? [{ stroke: line, width: 2, points: { show: false } }] : [])],
   }
@@ -121,7 +121,7 @@ function summary(title: string, points: readonly MetricPoint[]): string {
   const numbers = points.flatMap(({ value }) => (typeof value === 'number' ? [value] : []))
   if (numbers.length === 0) return `${title}: no points`
   const [first, last] = [numbers[0]!, numbers.at(-1)!]
-  return `${title}: ${points.length} points, from ${metricText(first)} to ${metricText(last)}, between ${metricText(Math.min(...numbers))} and ${metricText(Math.max(...numbers))}`
+  return `${title}: ${points.length} points, from ${formatMetric(first)} to ${formatMetric(last)}, between ${formatMetric(Math.min(...numbers))} and ${formatMetric(Math.max(...numbers))}`
 }
 
 function saveCsv(title: string, points: readonly MetricPoint[]): void {

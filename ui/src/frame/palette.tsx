@@ -2,9 +2,9 @@ import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useRouter } from '@tanstack/react-router'
 import { Boxes, FolderGit2, KeyRound, type LucideIcon, SunMoon, Workflow } from 'lucide-react'
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react'
+import { executionState, stateWords } from '../../../src/lineage/shown-states-contract.ts'
 import { executionsQuery, projectsQuery, versionsQuery } from '../data/queries.ts'
 import { shortCommit } from '../format.ts'
-import { executionState, states } from '../states.ts'
 import { sections } from './sections.ts'
 import { useTheme } from './theme.ts'
 
@@ -97,7 +97,7 @@ function useEntries(project: string | undefined, onSignIn: () => void): Entry[] 
       entries.push({
         key: id,
         text: `${shortCommit(commit)} · ${trigger.kind}`,
-        hint: states[executionState[state]].word,
+        hint: stateWords[executionState[state]],
         icon: Workflow,
         act: () => void navigate({ to: '/projects/$project/executions/$id', params: { project, id } }),
       })

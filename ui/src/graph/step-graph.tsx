@@ -1,10 +1,10 @@
 import { Link } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
+import { nodeState, type ShownState, stateWords } from '../../../src/lineage/shown-states-contract.ts'
 import type { ExecutionNode } from '../data/queries.ts'
 import { nodeNote, openSteps } from '../executions-words.ts'
 import { StateIcon } from '../parts/state-chip.tsx'
 import { Took } from '../parts/time.tsx'
-import { nodeState, type State, states } from '../states.ts'
 import { folded, type Stack } from './fold.ts'
 import './step-graph.css'
 import { boxHeight, boxWidth, type Line, layOut, type Placed } from './layout.ts'
@@ -106,7 +106,7 @@ function StepBox({ project, execution, node, open, selected, onHover, onLeave }:
         {node.kind === 'champion evaluation' && <span className="graph-kind">champion</span>}
       </span>
       <span className="graph-note">
-        <span className="visually-hidden">{states[state].word}, </span>
+        <span className="visually-hidden">{stateWords[state]}, </span>
         {node.startedAt !== undefined && node.state !== 'reused' ? (
           <Took from={node.startedAt} to={node.endedAt} />
         ) : (
@@ -118,7 +118,7 @@ function StepBox({ project, execution, node, open, selected, onHover, onLeave }:
 }
 
 /** What asks for the eye first, when many steps are one box. */
-const urgency: State[] = ['failed', 'running', 'queued', 'cancelled', 'passed', 'reused']
+const urgency: ShownState[] = ['failed', 'running', 'queued', 'cancelled', 'passed', 'reused']
 
 function StackBox({ stack: { name, members }, onOpen }: { stack: Stack; onOpen: () => void }) {
   const counts = urgency.flatMap((state) => {
@@ -133,7 +133,7 @@ function StackBox({ stack: { name, members }, onOpen }: { stack: Stack; onOpen: 
         <span className="graph-title">{name}</span>
         <span className="graph-kind">× {members.length}</span>
       </span>
-      <span className="graph-note">{counts.map(({ state, n }) => `${n} ${states[state].word}`).join(', ')}</span>
+      <span className="graph-note">{counts.map(({ state, n }) => `${n} ${stateWords[state]}`).join(', ')}</span>
     </button>
   )
 }
@@ -143,7 +143,7 @@ function Why({ node, left, top }: Hovered) {
   return (
     <div role="tooltip" className="graph-why" style={{ left, top }}>
       <strong>
-        {node.id}: {node.decision?.outcome ?? states[nodeState[node.state]].word}
+        {node.id}: {node.decision?.outcome ?? stateWords[nodeState[node.state]]}
       </strong>
       {node.error && <p>{node.error.message}</p>}
       {reasons.map((reason) => (

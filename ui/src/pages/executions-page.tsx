@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
+import { executionState } from '../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../commands.ts'
 import { executionsQuery } from '../data/queries.ts'
 import { triggerText } from '../executions-words.ts'
@@ -8,7 +9,6 @@ import { Empty } from '../parts/empty.tsx'
 import { ListPage } from '../parts/list-page.tsx'
 import { StateWord } from '../parts/state-chip.tsx'
 import { Ago, Took } from '../parts/time.tsx'
-import { executionState } from '../states.ts'
 
 export function ExecutionsPage() {
   const { project } = useParams({ from: '/projects/$project/executions' })

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
+import { verdictState } from '../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../commands.ts'
 import { type Version, versionsQuery } from '../data/queries.ts'
 import { percent } from '../format.ts'
@@ -8,7 +9,6 @@ import { Empty } from '../parts/empty.tsx'
 import { ListPage } from '../parts/list-page.tsx'
 import { StateWord } from '../parts/state-chip.tsx'
 import { Ago } from '../parts/time.tsx'
-import { verdictState } from '../states.ts'
 
 export function ModelsPage() {
   const { project } = useParams({ from: '/projects/$project/models' })

@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { formatMetric } from '../../../src/kernel/units.ts'
+import { runState } from '../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../commands.ts'
 import { type Run, runsQuery } from '../data/queries.ts'
-import { metricText } from '../format.ts'
 import { Empty } from '../parts/empty.tsx'
 import { ListPage } from '../parts/list-page.tsx'
 import { StateWord } from '../parts/state-chip.tsx'
 import { Ago, Took } from '../parts/time.tsx'
-import { runState } from '../states.ts'
 
 const metricColumns = 4
 
@@ -104,7 +104,7 @@ function Row({ project, run, metrics }: { project: string; run: Run; metrics: st
         const value = run.metrics[name]?.value
         return (
           <td key={name} className="number">
-            {value === undefined ? '' : typeof value === 'number' ? metricText(value) : value}
+            {value === undefined ? '' : typeof value === 'number' ? formatMetric(value) : value}
           </td>
         )
       })}

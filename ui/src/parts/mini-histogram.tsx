@@ -1,5 +1,6 @@
+import { formatMetric } from '../../../src/kernel/units.ts'
 import type { Feature } from '../data/queries.ts'
-import { metricText, percent } from '../format.ts'
+import { percent } from '../format.ts'
 import './mini-histogram.css'
 
 type Props = { feature: Feature; width?: number; height?: number }
@@ -57,9 +58,9 @@ function cellText({ chart }: Feature, i: number): string {
   const high = chart.edges[i]
   const range =
     low === undefined
-      ? `below ${metricText(high ?? 0)}`
+      ? `below ${formatMetric(high ?? 0)}`
       : high === undefined
-        ? `from ${metricText(low)}`
-        : `${metricText(low)} to ${metricText(high)}`
+        ? `from ${formatMetric(low)}`
+        : `${formatMetric(low)} to ${formatMetric(high)}`
   return `${range}: ${shares}`
 }

@@ -1,5 +1,5 @@
 import { CircleX } from 'lucide-react'
-import { isAppError } from '../../../src/kernel/errors.ts'
+import { isAppError, messageOf } from '../../../src/kernel/errors.ts'
 
 type Shown = { code: string; message: string; next: string; place?: { file: string; line?: number; column?: number } }
 
@@ -27,6 +27,6 @@ export function Problem({ error }: { error: unknown }) {
 function asShown(error: unknown): Shown {
   if (isAppError(error)) return error.toJSON()
   if (typeof error === 'object' && error !== null && 'code' in error && 'next' in error) return error as Shown
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return { code: 'Unexpected', message, next: 'Reload the page; if it stays, please report it.' }
 }

@@ -1,6 +1,7 @@
+import { formatMetric } from '../../../src/kernel/units.ts'
+import { verdictState } from '../../../src/lineage/shown-states-contract.ts'
 import type { Verdict } from '../data/queries.ts'
-import { metricText, signed, withShortNumbers } from '../format.ts'
-import { verdictState } from '../states.ts'
+import { signed, withShortNumbers } from '../format.ts'
 import { StateWord } from './state-chip.tsx'
 import { TableScroll } from './table-scroll.tsx'
 import './verdict-table.css'
@@ -71,7 +72,7 @@ function Row({ objective }: { objective: Objective }) {
           </span>
         ))}
       </td>
-      <td className="number">{outcome === 'info' ? '' : `${metricText(score)} / ${metricText(weight)}`}</td>
+      <td className="number">{outcome === 'info' ? '' : `${formatMetric(score)} / ${formatMetric(weight)}`}</td>
     </tr>
   )
 }
@@ -81,7 +82,7 @@ const reasonText = (metric: string, reason: string): string =>
   withShortNumbers(reason.startsWith(`${metric}: `) ? reason.slice(metric.length + 2) : reason)
 
 const valueText = (value: Objective['value']): string =>
-  value === undefined || value === null ? '–' : typeof value === 'number' ? metricText(value) : value
+  value === undefined || value === null ? '–' : typeof value === 'number' ? formatMetric(value) : value
 
 /** Better is what the pass bounds ask for: `>` wants more, `<` wants less. Without bounds nobody said which is better. */
 function Difference({ objective: { value, champion, bounds } }: { objective: Objective }) {

@@ -7,14 +7,14 @@ const pollMs = 50
 
 /** The machine's clock plus an offset that a file holds (milliseconds), so that a test turns several processes at once. */
 export class FileTurnedClock implements Clock {
-  private readonly path: string
+  readonly #path: string
 
   constructor(path: string) {
-    this.path = path
+    this.#path = path
   }
 
   now(): EpochMs {
-    return Date.now() + this.offset()
+    return Date.now() + this.#offset()
   }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -26,14 +26,14 @@ export class FileTurnedClock implements Clock {
   }
 
   turn(ms: number): void {
-    const beside = `${this.path}.${process.pid}`
-    writeFileSync(beside, String(this.offset() + ms))
-    renameSync(beside, this.path)
+    const beside = `${this.#path}.${process.pid}`
+    writeFileSync(beside, String(this.#offset() + ms))
+    renameSync(beside, this.#path)
   }
 
-  private offset(): number {
+  #offset(): number {
     try {
-      return Number(readFileSync(this.path, 'utf8')) || 0
+      return Number(readFileSync(this.#path, 'utf8')) || 0
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
       throw error

@@ -5,15 +5,15 @@ type Sleeper = { until: EpochMs; wake: () => void }
 
 /** A clock that stands still until it is turned: for tests. */
 export class TurnableClock implements Clock {
-  private time: EpochMs
-  private sleepers: Sleeper[] = []
+  #time: EpochMs
+  #sleepers: Sleeper[] = []
 
   constructor(start: EpochMs) {
-    this.time = start
+    this.#time = start
   }
 
   now(): EpochMs {
-    return this.time
+    return this.#time
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -21,11 +21,11 @@ export class TurnableClock implements Clock {
     return new Promise((done) => {
       const wake = () => {
         signal?.removeEventListener('abort', wake)
-        this.sleepers = this.sleepers.filter((one) => one !== sleeper)
+        this.#sleepers = this.#sleepers.filter((one) => one !== sleeper)
         done()
       }
-      const sleeper = { until: this.time + ms, wake }
-      this.sleepers.push(sleeper)
+      const sleeper = { until: this.#time + ms, wake }
+      this.#sleepers.push(sleeper)
       signal?.addEventListener('abort', wake, { once: true })
     })
   }
@@ -35,23 +35,23 @@ export class TurnableClock implements Clock {
    * sleep, say) still falls into this turn.
    */
   async turn(ms: number): Promise<void> {
-    const end = this.time + ms
-    for (let next = this.nextUntil(end); next; next = this.nextUntil(end)) {
-      this.time = Math.max(this.time, next.until)
+    const end = this.#time + ms
+    for (let next = this.#nextUntil(end); next; next = this.#nextUntil(end)) {
+      this.#time = Math.max(this.#time, next.until)
       next.wake()
       await settled()
     }
-    this.time = end
+    this.#time = end
     await settled()
   }
 
   /** How many sleep: lets a test wait until a loop has come to rest. */
   get sleeping(): number {
-    return this.sleepers.length
+    return this.#sleepers.length
   }
 
-  private nextUntil(end: EpochMs): Sleeper | undefined {
-    return this.sleepers.filter((one) => one.until <= end).sort((a, b) => a.until - b.until)[0]
+  #nextUntil(end: EpochMs): Sleeper | undefined {
+    return this.#sleepers.filter((one) => one.until <= end).sort((a, b) => a.until - b.until)[0]
   }
 }
 

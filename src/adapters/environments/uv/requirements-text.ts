@@ -25,6 +25,9 @@ export function checkRequirements(text: string): void {
 
 export const isBlankRequirements = (text: string): boolean => text.split('\n').every((line) => /^\s*(#.*)?$/.test(line))
 
+/** A pyproject.toml has its dependencies in a table; no line of a requirements.txt begins as a table does. */
+export const isPyproject = (text: string): boolean => /^\[[\w."' -]+\]/m.test(text)
+
 /** The one form that is digested: no comments, no blank lines, one newline at the end. */
 export function normalisedRequirements(text: string): string {
   const lines = text.split('\n').map((line) => line.trimEnd())

@@ -51,6 +51,14 @@ describe('the uv environments', () => {
     expect(folders).toContain(environment.binPath.split('/').at(-2))
   }, 60_000)
 
+  it('locks the dependencies of a pyproject.toml, and not the project that it describes', async () => {
+    const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
+    const requirements = '[project]\nname = "churn"\nversion = "1"\ndependencies = [\n  "six==1.14.0",\n]\n'
+    const lock = await environments.resolve({ requirements }, () => undefined)
+    const plain = await environments.resolve({ requirements: 'six==1.14.0' }, () => undefined)
+    expect(lock).toEqual(plain)
+  }, 60_000)
+
   it('keeps environments apart by Python version where the machine has several', async () => {
     const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv, pythonCandidates: ['python3'] })
     const lock = await environments.resolve({ requirements: '' }, () => undefined)

@@ -9,7 +9,7 @@ import { findInterpreters, type Interpreter } from './interpreters.ts'
 import { lockFromPipReport } from './pip-report.ts'
 import { uvSettingsFromPip } from './pip-settings.ts'
 import { satisfies } from './python-range.ts'
-import { checkRequirements, isBlankRequirements, normalisedRequirements } from './requirements-text.ts'
+import { checkRequirements, isBlankRequirements, isPyproject, normalisedRequirements } from './requirements-text.ts'
 import { runTool, type ToolCall, type ToolResult } from './run-tool.ts'
 import { uvInstallation } from './uv-installation.ts'
 
@@ -33,25 +33,28 @@ type Build = { result: Promise<Environment>; listeners: Set<Listener>; stop: Abo
  * died has no record; and because every build has a new folder, a uv that outlived its killed server disturbs nobody.
  */
 export class UvEnvironments implements Environments {
-  private readonly options: UvOptions
-  private readonly envsDir: string
-  private readonly toolsDir: string
-  private readonly builds = new Map<Digest, Build>()
-  private interpreters: Promise<Interpreter[]> | undefined
-  private installer: Promise<Installer> | undefined
+  readonly #options: UvOptions
+  readonly #envsDir: string
+  readonly #toolsDir: string
+  readonly #builds = new Map<Digest, Build>()
+  #interpreters: Promise<Interpreter[]> | undefined
+  #installer: Promise<Installer> | undefined
 
   constructor(options: UvOptions) {
-    this.options = options
-    this.envsDir = join(options.dataDir, 'envs')
-    this.toolsDir = join(options.dataDir, 'tools')
+    this.#options = options
+    this.#envsDir = join(options.dataDir, 'envs')
+    this.#toolsDir = join(options.dataDir, 'tools')
   }
 
   async resolve(request: EnvironmentRequest, onLine: Listener, signal?: AbortSignal): Promise<EnvironmentLock> {
     checkRequirements(request.requirements)
-    const python = await this.interpreter((one) => satisfies(one.version, request.pythonVersion), request.pythonVersion)
+    const python = await this.#interpreter(
+      (one) => satisfies(one.version, request.pythonVersion),
+      request.pythonVersion,
+    )
     const requirements = isBlankRequirements(request.requirements)
       ? ''
-      : normalisedRequirements(await this.compile(request.requirements, python, onLine, signal))
+      : normalisedRequirements(await this.#compile(request.requirements, python, onLine, signal))
     const exact = { pythonVersion: python.version, requirements }
     return { digest: digestOfJson(exact), ...exact }
   }
@@ -60,35 +63,35 @@ export class UvEnvironments implements Environments {
     const standing = await this.find(lock.digest)
     signal?.throwIfAborted()
     if (standing) return standing
-    const current = this.builds.get(lock.digest)
-    if (!current?.stop.signal.aborted) return this.join(current ?? this.begin(lock), onLine, signal)
+    const current = this.#builds.get(lock.digest)
+    if (!current?.stop.signal.aborted) return this.#join(current ?? this.#begin(lock), onLine, signal)
     await current.result.catch(() => undefined)
     return this.ensure(lock, onLine, signal)
   }
 
   async find(digest: Digest): Promise<Environment | undefined> {
-    const text = await readFile(this.recordPath(digest), 'utf8').catch(() => undefined)
+    const text = await readFile(this.#recordPath(digest), 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
     const { folder, lock } = JSON.parse(text) as { folder: string; lock: EnvironmentLock }
-    const environment = this.environmentAt(folder, lock)
+    const environment = this.#environmentAt(folder, lock)
     return (await isThere(environment.pythonPath)) ? environment : undefined
   }
 
-  private begin(lock: EnvironmentLock): Build {
+  #begin(lock: EnvironmentLock): Build {
     const listeners = new Set<Listener>()
     const stop = new AbortController()
     const tell = (line: string) => {
       for (const listener of listeners) listener(line)
     }
-    const result = this.buildAlone(lock, tell, stop.signal).finally(() => this.builds.delete(lock.digest))
+    const result = this.#buildAlone(lock, tell, stop.signal).finally(() => this.#builds.delete(lock.digest))
     result.catch(() => undefined) // whoever waits hears of it
     const build = { result, listeners, stop }
-    this.builds.set(lock.digest, build)
+    this.#builds.set(lock.digest, build)
     return build
   }
 
   /** One who cancels stops waiting; the build stops when nobody waits any more. */
-  private async join(build: Build, onLine: Listener, signal: AbortSignal | undefined): Promise<Environment> {
+  async #join(build: Build, onLine: Listener, signal: AbortSignal | undefined): Promise<Environment> {
     const listener: Listener = (line) => onLine(line)
     build.listeners.add(listener)
     let leave: (() => void) | undefined
@@ -106,41 +109,35 @@ export class UvEnvironments implements Environments {
     }
   }
 
-  private async buildAlone(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
-    await mkdir(this.envsDir, { recursive: true })
+  async #buildAlone(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
+    await mkdir(this.#envsDir, { recursive: true })
     const onWait = () => onLine('Waiting for another process that builds this environment')
-    const release = await holdLock(this.recordPath(lock.digest), onWait, signal)
+    const release = await holdLock(this.#recordPath(lock.digest), onWait, signal)
     try {
-      return (await this.find(lock.digest)) ?? (await this.build(lock, onLine, signal))
+      return (await this.find(lock.digest)) ?? (await this.#build(lock, onLine, signal))
     } finally {
       await release()
     }
   }
 
-  private async build(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
-    const python = await this.interpreter((one) => one.version === lock.pythonVersion, lock.pythonVersion)
-    await this.removeBrokenBuilds(lock.digest)
+  async #build(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
+    const python = await this.#interpreter((one) => one.version === lock.pythonVersion, lock.pythonVersion)
+    await this.#removeBrokenBuilds(lock.digest)
     const folder = `${shortDigest(lock.digest)}-${randomUUID().slice(0, 8)}`
-    const environment = this.environmentAt(folder, lock)
+    const environment = this.#environmentAt(folder, lock)
     try {
-      await this.install(lock, python, join(this.envsDir, folder), onLine, signal)
-      await this.record(folder, lock)
+      await this.#install(lock, python, join(this.#envsDir, folder), onLine, signal)
+      await this.#record(folder, lock)
       return environment
     } catch (error) {
-      await rm(join(this.envsDir, folder), { recursive: true, force: true })
+      await rm(join(this.#envsDir, folder), { recursive: true, force: true })
       throw error
     }
   }
 
-  private async install(
-    lock: EnvironmentLock,
-    python: Interpreter,
-    path: string,
-    onLine: Listener,
-    signal: AbortSignal,
-  ) {
-    const { uv, env } = await this.tools(python, onLine)
-    const call = { cwd: this.envsDir, env, onLine, signal }
+  async #install(lock: EnvironmentLock, python: Interpreter, path: string, onLine: Listener, signal: AbortSignal) {
+    const { uv, env } = await this.#tools(python, onLine)
+    const call = { cwd: this.#envsDir, env, onLine, signal }
     const venv = uv
       ? { command: uv, args: ['venv', '--quiet', '--no-project', '--python', python.path, path] }
       : { command: python.path, args: ['-m', 'venv', path] }
@@ -158,19 +155,27 @@ export class UvEnvironments implements Environments {
     )
   }
 
-  private async compile(text: string, python: Interpreter, onLine: Listener, signal?: AbortSignal): Promise<string> {
-    const { uv, env } = await this.tools(python, onLine)
-    const call: Omit<ToolCall, 'command' | 'args'> = { cwd: this.toolsDir, env, input: text, onLine, signal }
+  async #compile(text: string, python: Interpreter, onLine: Listener, signal?: AbortSignal): Promise<string> {
+    const { uv, env } = await this.#tools(python, onLine)
+    const call: Omit<ToolCall, 'command' | 'args'> = { cwd: this.#toolsDir, env, input: text, onLine, signal }
     const failure = `The requirements could not be resolved for Python ${python.version}`
+    if (isPyproject(text)) {
+      if (!uv) throw pyprojectNeedsUv()
+      return this.#compilePyproject(
+        { ...call, command: uv, args: [...compileArguments, '--python', python.path] },
+        text,
+        failure,
+      )
+    }
     if (uv)
       return succeeded(
         await runTool({ ...call, command: uv, args: [...compileArguments, '--python', python.path, '-'] }),
         failure,
       ).stdout
-    const path = join(this.toolsDir, `requirements-${randomUUID().slice(0, 8)}.txt`)
+    const path = join(this.#toolsDir, `requirements-${randomUUID().slice(0, 8)}.txt`)
     try {
       await writeFile(path, text)
-      const command = await this.pipPython(python, env)
+      const command = await this.#pipPython(python, env)
       const args = ['-m', 'pip', 'install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-', '-r', path]
       return lockFromPipReport(succeeded(await runTool({ ...call, command, args }), failure).stdout)
     } finally {
@@ -178,37 +183,49 @@ export class UvEnvironments implements Environments {
     }
   }
 
+  /** uv tells the two kinds of file apart by their name. */
+  async #compilePyproject(call: ToolCall, text: string, failure: string): Promise<string> {
+    const cwd = join(this.#toolsDir, `pyproject-${randomUUID().slice(0, 8)}`)
+    try {
+      await mkdir(cwd)
+      await writeFile(join(cwd, 'pyproject.toml'), text)
+      return succeeded(await runTool({ ...call, cwd, args: [...call.args, 'pyproject.toml'] }), failure).stdout
+    } finally {
+      await rm(cwd, { recursive: true, force: true })
+    }
+  }
+
   /** A bare environment with pip in it: the machine's own Python may have none, and must not be changed. */
-  private async pipPython(python: Interpreter, env: Record<string, string>): Promise<string> {
-    const path = join(this.toolsDir, `pip-${python.version}`)
+  async #pipPython(python: Interpreter, env: Record<string, string>): Promise<string> {
+    const path = join(this.#toolsDir, `pip-${python.version}`)
     const args = ['-m', 'venv', path]
-    const made = await runTool({ command: python.path, args, cwd: this.toolsDir, env })
+    const made = await runTool({ command: python.path, args, cwd: this.#toolsDir, env })
     succeeded(made, 'No virtual environment with pip could be made (on Debian it needs the package python3-venv)')
     return join(path, 'bin', 'python')
   }
 
-  private async tools(python: Interpreter, onLine: Listener): Promise<Installer> {
-    this.installer ??= this.findInstaller(python, onLine)
+  async #tools(python: Interpreter, onLine: Listener): Promise<Installer> {
+    this.#installer ??= this.#findInstaller(python, onLine)
     try {
-      return await this.installer
+      return await this.#installer
     } catch (error) {
-      this.installer = undefined
+      this.#installer = undefined
       throw error
     }
   }
 
-  private async findInstaller(python: Interpreter, onLine: Listener): Promise<Installer> {
-    await mkdir(this.toolsDir, { recursive: true })
-    const { passEnv } = this.options
-    if (this.options.installer === 'pip') return { uv: undefined, env: passEnv }
-    const uv = await uvInstallation({ toolsDir: this.toolsDir, python: python.path, env: passEnv, onLine })
+  async #findInstaller(python: Interpreter, onLine: Listener): Promise<Installer> {
+    await mkdir(this.#toolsDir, { recursive: true })
+    const { passEnv } = this.#options
+    if (this.#options.installer === 'pip') return { uv: undefined, env: passEnv }
+    const uv = await uvInstallation({ toolsDir: this.#toolsDir, python: python.path, env: passEnv, onLine })
     if (uv === undefined) return { uv, env: passEnv }
     const args = ['-m', 'pip', 'config', 'list']
-    const pip = await runTool({ command: python.path, args, cwd: this.toolsDir, env: passEnv })
+    const pip = await runTool({ command: python.path, args, cwd: this.#toolsDir, env: passEnv })
     const env = {
       ...passEnv,
       ...uvSettingsFromPip(pip.code === 0 ? pip.stdout : '', passEnv),
-      UV_CACHE_DIR: this.options.uvCacheDir ?? passEnv.UV_CACHE_DIR ?? join(this.options.dataDir, 'cache', 'uv'),
+      UV_CACHE_DIR: this.#options.uvCacheDir ?? passEnv.UV_CACHE_DIR ?? join(this.#options.dataDir, 'cache', 'uv'),
       UV_PYTHON_DOWNLOADS: 'never',
       UV_NO_CONFIG: '1', // a uv.toml that happens to lie above the data folder is not meant for us
       UV_NO_PROGRESS: '1',
@@ -216,12 +233,12 @@ export class UvEnvironments implements Environments {
     return { uv, env }
   }
 
-  private async interpreter(suits: (one: Interpreter) => boolean, wanted: string | undefined): Promise<Interpreter> {
-    const known = await this.interpreters
+  async #interpreter(suits: (one: Interpreter) => boolean, wanted: string | undefined): Promise<Interpreter> {
+    const known = await this.#interpreters
     const found = known?.find(suits)
     if (found) return found
-    this.interpreters = findInterpreters(this.options.passEnv, this.options.pythonCandidates)
-    const all = await this.interpreters
+    this.#interpreters = findInterpreters(this.#options.passEnv, this.#options.pythonCandidates)
+    const all = await this.#interpreters
     const late = all.find(suits)
     if (late) return late
     const versions = all.map((one) => one.version).join(', ') || 'none'
@@ -232,38 +249,45 @@ export class UvEnvironments implements Environments {
     )
   }
 
-  private async record(folder: string, lock: EnvironmentLock): Promise<void> {
+  async #record(folder: string, lock: EnvironmentLock): Promise<void> {
     // The packages reach the disk before the record does: after a power loss a record must not name empty files.
     await runTool({
       command: 'sync',
-      args: ['-f', join(this.envsDir, folder)],
-      cwd: this.envsDir,
-      env: this.options.passEnv,
+      args: ['-f', join(this.#envsDir, folder)],
+      cwd: this.#envsDir,
+      env: this.#options.passEnv,
     })
-    const beside = join(this.envsDir, `${folder}.json.partial`)
+    const beside = join(this.#envsDir, `${folder}.json.partial`)
     await writeFile(beside, JSON.stringify({ folder, lock }), { flush: true })
-    await rename(beside, this.recordPath(lock.digest))
-    const envs = await open(this.envsDir, 'r')
+    await rename(beside, this.#recordPath(lock.digest))
+    const envs = await open(this.#envsDir, 'r')
     await envs.sync().finally(() => envs.close())
   }
 
-  private async removeBrokenBuilds(digest: Digest): Promise<void> {
-    for (const name of await readdir(this.envsDir))
+  async #removeBrokenBuilds(digest: Digest): Promise<void> {
+    for (const name of await readdir(this.#envsDir))
       if (name.startsWith(`${shortDigest(digest)}-`))
-        await rm(join(this.envsDir, name), { recursive: true, force: true, maxRetries: 3 })
+        await rm(join(this.#envsDir, name), { recursive: true, force: true, maxRetries: 3 })
   }
 
-  private recordPath(digest: Digest): string {
-    return join(this.envsDir, `${digest.replace('sha256:', '')}.json`)
+  #recordPath(digest: Digest): string {
+    return join(this.#envsDir, `${digest.replace('sha256:', '')}.json`)
   }
 
-  private environmentAt(folder: string, lock: EnvironmentLock): Environment {
-    const binPath = join(this.envsDir, folder, 'bin')
+  #environmentAt(folder: string, lock: EnvironmentLock): Environment {
+    const binPath = join(this.#envsDir, folder, 'bin')
     return { lock, binPath, pythonPath: join(binPath, 'python') }
   }
 }
 
 /** No index, no header, no paths: a lock holds versions and hashes, and no host. */
+const pyprojectNeedsUv = (): AppError =>
+  new AppError(
+    'NotYetSupported',
+    'A pyproject.toml is read by uv alone, and there is no uv here.',
+    'Install uv on the server, or list the packages in a requirements.txt.',
+  )
+
 const compileArguments = [
   'pip',
   'compile',

@@ -26,17 +26,17 @@ const copyBufferBytes = 256 * 1024
 
 /** Objects as read-only files `sha256/ab/cdef…` under one folder. New ones grow in `incoming/`, on the same file system. */
 export class FsObjectStore implements ObjectStore {
-  private readonly root: string
-  private readonly incoming: string
+  readonly #root: string
+  readonly #incoming: string
 
   constructor(root: string) {
-    this.root = root
-    this.incoming = join(root, 'incoming')
+    this.#root = root
+    this.#incoming = join(root, 'incoming')
   }
 
   async put(content: Readable | Uint8Array | string, expected?: Digest): Promise<StoredObject> {
-    if (!(content instanceof Readable)) return this.putBytes(Buffer.from(content), expected)
-    return this.grow(async (path) => {
+    if (!(content instanceof Readable)) return this.#putBytes(Buffer.from(content), expected)
+    return this.#grow(async (path) => {
       const file = await open(path, 'wx', 0o444)
       try {
         return await writeHashed(content, file)
@@ -48,9 +48,9 @@ export class FsObjectStore implements ObjectStore {
 
   async putFile(path: string): Promise<StoredObject> {
     const { size } = await stat(path)
-    if (size <= wholeInMemoryBytes) return this.putBytes(await readFile(path))
+    if (size <= wholeInMemoryBytes) return this.#putBytes(await readFile(path))
     // The copy is what is digested: the file may change while it is read.
-    return this.grow(async (copy) => {
+    return this.#grow(async (copy) => {
       await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
       const file = await open(copy, 'r+')
       try {
@@ -64,22 +64,22 @@ export class FsObjectStore implements ObjectStore {
   }
 
   async has(digest: Digest): Promise<boolean> {
-    return (await this.fileSize(digest)) !== undefined
+    return (await this.#fileSize(digest)) !== undefined
   }
 
   async size(digest: Digest): Promise<number> {
-    const size = await this.fileSize(digest)
+    const size = await this.#fileSize(digest)
     if (size === undefined) throw unknownObject(digest)
     return size
   }
 
   async open(digest: Digest, range?: { start: number; end?: number }): Promise<Readable> {
-    const file = await this.openFile(digest)
+    const file = await this.#openFile(digest)
     return Readable.from(verified(file, digest, range), { objectMode: false })
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = await orUnknown(readFile(this.pathOf(digest)), digest)
+    const bytes = await orUnknown(readFile(this.#pathOf(digest)), digest)
     const found = digestOf(bytes)
     if (found !== digest) throw corruptObject(digest, found)
     return bytes
@@ -91,7 +91,7 @@ export class FsObjectStore implements ObjectStore {
     const beside = join(dirname(path), `.modelwright-${randomUUID()}`)
     try {
       if (size <= wholeInMemoryBytes) await writeFile(beside, await this.read(digest), { flag: 'wx' })
-      else await this.copyVerified(digest, beside)
+      else await this.#copyVerified(digest, beside)
       await chmod(beside, mode)
       await rename(beside, path)
     } catch (error) {
@@ -101,14 +101,14 @@ export class FsObjectStore implements ObjectStore {
   }
 
   async remove(digest: Digest): Promise<void> {
-    await rm(this.pathOf(digest), { force: true })
+    await rm(this.#pathOf(digest), { force: true })
   }
 
   async *list(): AsyncIterable<StoredObject> {
-    for (const folder of await namesIn(join(this.root, 'sha256'))) {
-      for await (const { name } of await opendir(join(this.root, 'sha256', folder))) {
+    for (const folder of await namesIn(join(this.#root, 'sha256'))) {
+      for await (const { name } of await opendir(join(this.#root, 'sha256', folder))) {
         const digest = `sha256:${folder}${name}`
-        const size = isDigest(digest) ? await this.fileSize(digest) : undefined
+        const size = isDigest(digest) ? await this.#fileSize(digest) : undefined
         if (size !== undefined) yield { digest: digest as Digest, size }
       }
     }
@@ -116,79 +116,79 @@ export class FsObjectStore implements ObjectStore {
 
   /** Removes what a killed process left half written. To be called once at start, before anything is put. */
   async clearLeftovers(): Promise<void> {
-    await rm(this.incoming, { recursive: true, force: true })
+    await rm(this.#incoming, { recursive: true, force: true })
   }
 
-  private async putBytes(bytes: Buffer, expected?: Digest): Promise<StoredObject> {
+  async #putBytes(bytes: Buffer, expected?: Digest): Promise<StoredObject> {
     const digest = digestOf(bytes)
     if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-    if (await this.isSound(digest, bytes.length)) {
-      await synchroniseFolder(dirname(this.pathOf(digest))) // whoever put it may not have come so far yet
+    if (await this.#isSound(digest, bytes.length)) {
+      await synchroniseFolder(dirname(this.#pathOf(digest))) // whoever put it may not have come so far yet
       return { digest, size: bytes.length }
     }
-    return this.grow(async (path) => {
+    return this.#grow(async (path) => {
       await writeFile(path, bytes, { flag: 'wx', mode: 0o444, flush: true })
       return { digest, size: bytes.length }
     })
   }
 
   /** Same bytes are already kept. Read again, because a put of the right bytes is the chance to mend altered ones. */
-  private async isSound(digest: Digest, size: number): Promise<boolean> {
-    if ((await this.fileSize(digest)) !== size) return false
-    return digestOf(await readFile(this.pathOf(digest))) === digest
+  async #isSound(digest: Digest, size: number): Promise<boolean> {
+    if ((await this.#fileSize(digest)) !== size) return false
+    return digestOf(await readFile(this.#pathOf(digest))) === digest
   }
 
-  private async grow(fill: (path: string) => Promise<StoredObject>, expected?: Digest): Promise<StoredObject> {
-    const path = join(this.incoming, randomUUID())
+  async #grow(fill: (path: string) => Promise<StoredObject>, expected?: Digest): Promise<StoredObject> {
+    const path = join(this.#incoming, randomUUID())
     try {
-      await mkdir(this.incoming, { recursive: true })
+      await mkdir(this.#incoming, { recursive: true })
       const object = await fill(path)
       if (expected !== undefined && expected !== object.digest) throw differentBytes(expected, object.digest)
-      await this.settle(path, object.digest)
+      await this.#settle(path, object.digest)
       return object
     } catch (error) {
       await rm(path, { force: true })
-      throw named(error, this.root)
+      throw named(error, this.#root)
     }
   }
 
-  private async settle(path: string, digest: Digest): Promise<void> {
-    const target = this.pathOf(digest)
+  async #settle(path: string, digest: Digest): Promise<void> {
+    const target = this.#pathOf(digest)
     const made = await mkdir(dirname(target), { recursive: true })
     await chmod(path, 0o444)
     await rename(path, target)
     await synchroniseFolder(dirname(target))
-    if (made !== undefined) await this.synchroniseAbove(dirname(target), dirname(made))
+    if (made !== undefined) await this.#synchroniseAbove(dirname(target), dirname(made))
   }
 
-  private async synchroniseAbove(folder: string, top: string): Promise<void> {
+  async #synchroniseAbove(folder: string, top: string): Promise<void> {
     for (let above = dirname(folder); above.length >= top.length; above = dirname(above)) {
       await synchroniseFolder(above)
       if (above === dirname(above)) return
     }
   }
 
-  private async copyVerified(digest: Digest, path: string): Promise<void> {
-    await copyFile(this.pathOf(digest), path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+  async #copyVerified(digest: Digest, path: string): Promise<void> {
+    await copyFile(this.#pathOf(digest), path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
     const found = (await hashOf(createReadStream(path, { highWaterMark: copyBufferBytes }))).digest
     if (found !== digest) throw corruptObject(digest, found)
   }
 
-  private async fileSize(digest: Digest): Promise<number | undefined> {
-    return stat(this.pathOf(digest)).then(
+  async #fileSize(digest: Digest): Promise<number | undefined> {
+    return stat(this.#pathOf(digest)).then(
       (facts) => facts.size,
       (error) => absentOrThrow(error),
     )
   }
 
-  private openFile(digest: Digest): Promise<FileHandle> {
-    return orUnknown(open(this.pathOf(digest), 'r'), digest)
+  #openFile(digest: Digest): Promise<FileHandle> {
+    return orUnknown(open(this.#pathOf(digest), 'r'), digest)
   }
 
-  private pathOf(digest: Digest): string {
+  #pathOf(digest: Digest): string {
     if (!isDigest(digest)) throw bug(`${JSON.stringify(digest)} is no digest.`)
     const hex = digest.slice('sha256:'.length)
-    return join(this.root, 'sha256', hex.slice(0, 2), hex.slice(2))
+    return join(this.#root, 'sha256', hex.slice(0, 2), hex.slice(2))
   }
 }
 

@@ -9,13 +9,13 @@ import { differentBytes, unknownObject } from '../object-errors.ts'
 
 /** Objects in a map: for tests, and gone with the process. */
 export class MemoryObjectStore implements ObjectStore {
-  private readonly objects = new Map<Digest, Uint8Array>()
+  readonly #objects = new Map<Digest, Uint8Array>()
 
   async put(content: Readable | Uint8Array | string, expected?: Digest): Promise<StoredObject> {
     const bytes = content instanceof Readable ? await buffer(content) : Buffer.from(content)
     const digest = digestOf(bytes)
     if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-    this.objects.set(digest, bytes)
+    this.#objects.set(digest, bytes)
     return { digest, size: bytes.length }
   }
 
@@ -24,24 +24,24 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async has(digest: Digest): Promise<boolean> {
-    return this.objects.has(digest)
+    return this.#objects.has(digest)
   }
 
   async size(digest: Digest): Promise<number> {
-    return this.bytes(digest).length
+    return this.#bytes(digest).length
   }
 
   async open(digest: Digest, range?: { start: number; end?: number }): Promise<Readable> {
-    const bytes = this.bytes(digest)
+    const bytes = this.#bytes(digest)
     return Readable.from([bytes.subarray(range?.start ?? 0, range?.end === undefined ? undefined : range.end + 1)])
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    return Buffer.from(this.bytes(digest))
+    return Buffer.from(this.#bytes(digest))
   }
 
   async materialise(digest: Digest, path: string, mode = 0o644): Promise<void> {
-    const bytes = this.bytes(digest)
+    const bytes = this.#bytes(digest)
     const beside = join(dirname(path), `.modelwright-${randomUUID()}`)
     try {
       await writeFile(beside, bytes, { mode, flag: 'wx' })
@@ -52,15 +52,15 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async remove(digest: Digest): Promise<void> {
-    this.objects.delete(digest)
+    this.#objects.delete(digest)
   }
 
   async *list(): AsyncIterable<StoredObject> {
-    for (const [digest, bytes] of [...this.objects]) yield { digest, size: bytes.length }
+    for (const [digest, bytes] of [...this.#objects]) yield { digest, size: bytes.length }
   }
 
-  private bytes(digest: Digest): Uint8Array {
-    const bytes = this.objects.get(digest)
+  #bytes(digest: Digest): Uint8Array {
+    const bytes = this.#objects.get(digest)
     if (!bytes) throw unknownObject(digest)
     return bytes
   }

@@ -25,41 +25,44 @@ const noObject = '0'.repeat(40)
 
 /** Bare repositories read and written through the `git` program, which must be 2.28 or later. */
 export class GitRepositories implements Repositories {
-  private readonly root: string
-  private readonly gitPath: string
-  private readonly env: Record<string, string>
-  private readonly idleMs: number
-  private readonly readers = new Map<string, ObjectReader>()
+  readonly #root: string
+  readonly #gitPath: string
+  readonly #env: Record<string, string>
+  readonly #idleMs: number
+  readonly #readers = new Map<string, ObjectReader>()
 
   constructor(options: GitCliOptions) {
-    this.root = options.root
-    this.gitPath = options.gitPath ?? 'git'
-    this.env = gitEnvironment(options.path ?? '/usr/local/bin:/usr/bin:/bin')
-    this.idleMs = options.idleMs ?? 10_000
+    this.#root = options.root
+    this.#gitPath = options.gitPath ?? 'git'
+    this.#env = gitEnvironment(options.path ?? '/usr/local/bin:/usr/bin:/bin')
+    this.#idleMs = options.idleMs ?? 10_000
   }
 
   async create(name: string): Promise<void> {
     const path = this.path(name)
-    await mkdir(this.root, { recursive: true })
+    await mkdir(this.#root, { recursive: true })
     // No template: no sample hooks, nothing of the machine's.
     const args = ['init', '--bare', '--quiet', '--template=', '--initial-branch=main', path]
-    this.succeeded(await runGit(this.gitPath, { args, cwd: this.root, env: this.env }), `make the repository ${name}`)
-    for (const [key, value] of repositorySettings) await this.write(name, ['config', key, value])
+    this.#succeeded(
+      await runGit(this.#gitPath, { args, cwd: this.#root, env: this.#env }),
+      `make the repository ${name}`,
+    )
+    for (const [key, value] of repositorySettings) await this.#write(name, ['config', key, value])
   }
 
   path(name: string): string {
     checkRepositoryName(name)
-    return join(this.root, `${name}.git`)
+    return join(this.#root, `${name}.git`)
   }
 
   async head(name: string, branch: string): Promise<CommitId | undefined> {
     checkBranchName(branch)
-    const commit = await this.object(name, `refs/heads/${branch}^{commit}`)
+    const commit = await this.#object(name, `refs/heads/${branch}^{commit}`)
     return commit?.id as CommitId | undefined
   }
 
   async branches(name: string): Promise<{ branch: string; head: CommitId }[]> {
-    const text = await this.text(name, ['for-each-ref', '--format=%(objectname) %(refname:lstrip=2)', 'refs/heads/'])
+    const text = await this.#text(name, ['for-each-ref', '--format=%(objectname) %(refname:lstrip=2)', 'refs/heads/'])
     return text
       .split('\n')
       .filter(Boolean)
@@ -70,35 +73,35 @@ export class GitRepositories implements Repositories {
   }
 
   async commit(name: string, id: string, quarantine?: Quarantine): Promise<CommitInfo> {
-    const object = isObjectIdOrPrefix(id) ? await this.object(name, `${id}^{commit}`, quarantine) : undefined
+    const object = isObjectIdOrPrefix(id) ? await this.#object(name, `${id}^{commit}`, quarantine) : undefined
     if (!object) throw unknown(name, `commit ${id}`)
     return parseCommit(object.id, object.content)
   }
 
   async tree(name: string, commit: CommitId, quarantine?: Quarantine): Promise<TreeEntry[]> {
-    await this.mustBeCommit(name, commit, quarantine)
+    await this.#mustBeCommit(name, commit, quarantine)
     const args = ['ls-tree', '-r', '-z', '-l', '--full-tree', commit]
-    const result = await this.git(name, { args, env: quarantineEnvironment(this.path(name), quarantine) })
-    return parseTree(this.succeeded(result, `list the files of ${commit}`).stdout)
+    const result = await this.#git(name, { args, env: quarantineEnvironment(this.path(name), quarantine) })
+    return parseTree(this.#succeeded(result, `list the files of ${commit}`).stdout)
   }
 
   async readFile(name: string, commit: CommitId, path: string, quarantine?: Quarantine): Promise<Uint8Array> {
-    const object = isObjectId(commit) ? await this.fileObject(name, commit, path, quarantine) : undefined
+    const object = isObjectId(commit) ? await this.#fileObject(name, commit, path, quarantine) : undefined
     if (object?.type !== 'blob') throw unknown(name, `file ${path} in commit ${commit}`)
     return object.content
   }
 
   async readBlob(name: string, blob: string, quarantine?: Quarantine): Promise<Uint8Array> {
-    const object = isObjectId(blob) ? await this.object(name, blob, quarantine) : undefined
+    const object = isObjectId(blob) ? await this.#object(name, blob, quarantine) : undefined
     if (object?.type !== 'blob') throw unknown(name, `blob ${blob}`)
     return object.content
   }
 
   async log(name: string, from: CommitId, options: { until?: CommitId; limit: number }): Promise<CommitInfo[]> {
     const ends = options.until === undefined ? [from] : [from, options.until]
-    for (const end of ends) await this.mustBeCommit(name, end)
+    for (const end of ends) await this.#mustBeCommit(name, end)
     const range = options.until === undefined ? [from] : [from, `^${options.until}`]
-    const ids = await this.text(name, ['rev-list', `--max-count=${Math.max(0, Math.floor(options.limit))}`, ...range])
+    const ids = await this.#text(name, ['rev-list', `--max-count=${Math.max(0, Math.floor(options.limit))}`, ...range])
     return Promise.all(
       ids
         .split('\n')
@@ -108,8 +111,8 @@ export class GitRepositories implements Repositories {
   }
 
   async isAncestor(name: string, ancestor: CommitId, descendant: CommitId): Promise<boolean> {
-    for (const end of [ancestor, descendant]) await this.mustBeCommit(name, end)
-    const result = await this.git(name, { args: ['merge-base', '--is-ancestor', ancestor, descendant] })
+    for (const end of [ancestor, descendant]) await this.#mustBeCommit(name, end)
+    const result = await this.#git(name, { args: ['merge-base', '--is-ancestor', ancestor, descendant] })
     if (result.code === 0 || result.code === 1) return result.code === 0
     throw bug(`git merge-base: ${result.stderr}`)
   }
@@ -118,14 +121,14 @@ export class GitRepositories implements Repositories {
     checkBranchName(change.branch)
     for (const file of change.files) checkTreePath(file.path)
     const parent = change.expectedHead ?? change.base
-    await this.mustBeCommit(name, parent)
-    const tree = await this.treeWith(name, parent, change.files)
-    const commit = await this.writeCommit(name, tree, parent, change)
+    await this.#mustBeCommit(name, parent)
+    const tree = await this.#treeWith(name, parent, change.files)
+    const commit = await this.#writeCommit(name, tree, parent, change)
     // The same intent carried out again after a crash finds its own commit there.
     if ((await this.head(name, change.branch)) === commit) return commit
     const ref = `refs/heads/${change.branch}`
     const args = ['update-ref', '-m', 'modelwright', ref, commit, change.expectedHead ?? noObject]
-    const updated = await this.git(name, { args })
+    const updated = await this.#git(name, { args })
     if (updated.code === 0) return commit
     const head = await this.head(name, change.branch)
     if (head !== change.expectedHead) return head === commit ? commit : 'moved'
@@ -134,41 +137,37 @@ export class GitRepositories implements Repositories {
 
   async deleteBranch(name: string, branch: string): Promise<void> {
     checkBranchName(branch)
-    await this.write(name, ['update-ref', '-d', `refs/heads/${branch}`])
+    await this.#write(name, ['update-ref', '-d', `refs/heads/${branch}`])
   }
 
   /** Ends the reading processes. The next question starts them again. */
   close(): void {
-    for (const reader of this.readers.values()) reader.close()
-    this.readers.clear()
+    for (const reader of this.#readers.values()) reader.close()
+    this.#readers.clear()
   }
 
-  private async treeWith(name: string, parent: CommitId, files: FileCommit['files']): Promise<string> {
+  async #treeWith(name: string, parent: CommitId, files: FileCommit['files']): Promise<string> {
     const index = join(this.path(name), `modelwright-index-${randomUUID()}`)
     const env = { GIT_INDEX_FILE: index }
     try {
-      await this.write(name, ['read-tree', parent], { env })
-      const executable = await this.executablePaths(name, env, files)
+      await this.#write(name, ['read-tree', parent], { env })
+      const executable = await this.#executablePaths(name, env, files)
       const lines: string[] = []
       for (const file of files) {
-        const blob = await this.write(name, ['hash-object', '-w', '--stdin'], { input: file.content })
+        const blob = await this.#write(name, ['hash-object', '-w', '--stdin'], { input: file.content })
         lines.push(`${executable.has(file.path) ? '100755' : '100644'} ${blob}\t${file.path}\0`)
       }
-      await this.write(name, ['update-index', '-z', '--replace', '--index-info'], { env, input: lines.join('') })
-      return await this.write(name, ['write-tree'], { env })
+      await this.#write(name, ['update-index', '-z', '--replace', '--index-info'], { env, input: lines.join('') })
+      return await this.#write(name, ['write-tree'], { env })
     } finally {
       await rm(index, { force: true })
       await rm(`${index}.lock`, { force: true })
     }
   }
 
-  private async executablePaths(
-    name: string,
-    env: Record<string, string>,
-    files: FileCommit['files'],
-  ): Promise<Set<string>> {
+  async #executablePaths(name: string, env: Record<string, string>, files: FileCommit['files']): Promise<Set<string>> {
     const paths = files.map((file) => `:(literal)${file.path}`)
-    const listed = await this.write(name, ['ls-files', '-z', '--stage', '--', ...paths], { env })
+    const listed = await this.#write(name, ['ls-files', '-z', '--stage', '--', ...paths], { env })
     return new Set(
       listed
         .split('\0')
@@ -177,7 +176,7 @@ export class GitRepositories implements Repositories {
     )
   }
 
-  private async writeCommit(name: string, tree: string, parent: CommitId, change: FileCommit): Promise<CommitId> {
+  async #writeCommit(name: string, tree: string, parent: CommitId, change: FileCommit): Promise<CommitId> {
     // The @ makes any number of seconds a date; without it small ones are refused.
     const date = `@${Math.floor(change.at / 1000)} +0000`
     const env = {
@@ -189,58 +188,58 @@ export class GitRepositories implements Repositories {
       GIT_COMMITTER_DATE: date,
     }
     const args = ['-c', 'i18n.commitEncoding=UTF-8', 'commit-tree', tree, '-p', parent]
-    return (await this.write(name, args, { env, input: change.message })) as CommitId
+    return (await this.#write(name, args, { env, input: change.message })) as CommitId
   }
 
-  private async mustBeCommit(name: string, id: string, quarantine?: Quarantine): Promise<void> {
-    const object = isObjectId(id) ? await this.object(name, id, quarantine) : undefined
+  async #mustBeCommit(name: string, id: string, quarantine?: Quarantine): Promise<void> {
+    const object = isObjectId(id) ? await this.#object(name, id, quarantine) : undefined
     if (object?.type !== 'commit') throw unknown(name, `commit ${id}`)
   }
 
-  private async fileObject(name: string, commit: CommitId, path: string, quarantine?: Quarantine) {
+  async #fileObject(name: string, commit: CommitId, path: string, quarantine?: Quarantine) {
     // `COMMIT:./x` would mean a path relative to the working folder, and a line break would end the question.
-    if (!/^\.{0,2}\/|\n|\0/.test(path)) return this.object(name, `${commit}:${path}`, quarantine)
+    if (!/^\.{0,2}\/|\n|\0/.test(path)) return this.#object(name, `${commit}:${path}`, quarantine)
     const entry = (await this.tree(name, commit, quarantine)).find((one) => one.path === path)
-    return entry && entry.mode !== 'submodule' ? this.object(name, entry.blob, quarantine) : undefined
+    return entry && entry.mode !== 'submodule' ? this.#object(name, entry.blob, quarantine) : undefined
   }
 
-  private object(name: string, request: string, quarantine?: Quarantine): Promise<GitObject | undefined> {
-    const cwd = this.existing(name)
+  #object(name: string, request: string, quarantine?: Quarantine): Promise<GitObject | undefined> {
+    const cwd = this.#existing(name)
     const key = `${name}\0${quarantine?.objectDirectory ?? ''}\0${quarantine?.alternates ?? ''}`
-    let reader = this.readers.get(key)
+    let reader = this.#readers.get(key)
     if (!reader) {
-      const env = { ...this.env, ...quarantineEnvironment(cwd, quarantine) }
+      const env = { ...this.#env, ...quarantineEnvironment(cwd, quarantine) }
       // A quarantine is gone soon, so its reader is not kept.
-      const idleMs = quarantine ? Math.min(1000, this.idleMs) : this.idleMs
-      const onIdle = () => this.readers.delete(key)
-      reader = new ObjectReader({ gitPath: this.gitPath, args: gitSettings(cwd), cwd, env, idleMs, onIdle })
-      this.readers.set(key, reader)
+      const idleMs = quarantine ? Math.min(1000, this.#idleMs) : this.#idleMs
+      const onIdle = () => this.#readers.delete(key)
+      reader = new ObjectReader({ gitPath: this.#gitPath, args: gitSettings(cwd), cwd, env, idleMs, onIdle })
+      this.#readers.set(key, reader)
     }
     return reader.read(request)
   }
 
-  private existing(name: string): string {
+  #existing(name: string): string {
     const path = this.path(name)
     if (existsSync(join(path, 'HEAD'))) return path
     throw new AppError('NotFound', `There is no repository ${name}.`, 'Create it first.')
   }
 
-  private git(name: string, options: Omit<GitOptions, 'cwd'>): Promise<GitResult> {
-    const cwd = this.existing(name)
+  #git(name: string, options: Omit<GitOptions, 'cwd'>): Promise<GitResult> {
+    const cwd = this.#existing(name)
     const args = [...gitSettings(cwd), ...options.args]
-    return runGit(this.gitPath, { ...options, args, cwd, env: { ...this.env, ...options.env } })
+    return runGit(this.#gitPath, { ...options, args, cwd, env: { ...this.#env, ...options.env } })
   }
 
-  private async text(name: string, args: string[]): Promise<string> {
-    return this.succeeded(await this.git(name, { args }), args[0]!).stdout.toString()
+  async #text(name: string, args: string[]): Promise<string> {
+    return this.#succeeded(await this.#git(name, { args }), args[0]!).stdout.toString()
   }
 
-  private async write(name: string, args: string[], more: Partial<GitOptions> = {}): Promise<string> {
-    const result = this.succeeded(await this.git(name, { ...more, args }), `git ${args[0]}`)
+  async #write(name: string, args: string[], more: Partial<GitOptions> = {}): Promise<string> {
+    const result = this.#succeeded(await this.#git(name, { ...more, args }), `git ${args[0]}`)
     return result.stdout.toString().trimEnd()
   }
 
-  private succeeded(result: GitResult, what: string): GitResult {
+  #succeeded(result: GitResult, what: string): GitResult {
     if (result.code !== 0) throw diskOrBug(result, what)
     return result
   }

@@ -19,19 +19,19 @@ type ReaderOptions = {
  * object would cost a few milliseconds every time. Answers come in the order of the questions.
  */
 export class ObjectReader {
-  private readonly start: () => ChildProcessWithoutNullStreams
-  private readonly idleMs: number
-  private child: ChildProcessWithoutNullStreams | undefined
-  private waiting: Waiting[] = []
-  private chunks: Buffer[] = []
-  private available = 0
-  private idle: NodeJS.Timeout | undefined
-  private readonly onIdle: () => void
+  readonly #start: () => ChildProcessWithoutNullStreams
+  readonly #idleMs: number
+  #child: ChildProcessWithoutNullStreams | undefined
+  #waiting: Waiting[] = []
+  #chunks: Buffer[] = []
+  #available = 0
+  #idle: NodeJS.Timeout | undefined
+  readonly #onIdle: () => void
 
   constructor(options: ReaderOptions) {
-    this.idleMs = options.idleMs
-    this.onIdle = options.onIdle
-    this.start = () =>
+    this.#idleMs = options.idleMs
+    this.#onIdle = options.onIdle
+    this.#start = () =>
       spawn(options.gitPath, [...options.args, 'cat-file', '--batch'], { cwd: options.cwd, env: options.env })
   }
 
@@ -39,94 +39,94 @@ export class ObjectReader {
   read(request: string): Promise<GitObject | undefined> {
     if (/[\n\0]/.test(request)) return Promise.reject(bug('An object name with a line break would desynchronise git.'))
     return new Promise((done, fail) => {
-      clearTimeout(this.idle)
-      const child = this.running()
-      this.waiting.push({ request, done, fail })
+      clearTimeout(this.#idle)
+      const child = this.#running()
+      this.#waiting.push({ request, done, fail })
       child.ref()
       child.stdin.write(`${request}\n`)
     })
   }
 
   close(): void {
-    clearTimeout(this.idle)
-    this.child?.stdin.end()
-    this.child = undefined
+    clearTimeout(this.#idle)
+    this.#child?.stdin.end()
+    this.#child = undefined
   }
 
-  private running(): ChildProcessWithoutNullStreams {
-    if (this.child) return this.child
-    const child = this.start()
-    this.child = child
-    this.chunks = []
-    this.available = 0
+  #running(): ChildProcessWithoutNullStreams {
+    if (this.#child) return this.#child
+    const child = this.#start()
+    this.#child = child
+    this.#chunks = []
+    this.#available = 0
     let stderr = ''
     child.stderr.on('data', (data) => {
       stderr = `${stderr}${data}`.slice(-2000)
     })
     child.stdin.on('error', () => undefined)
-    child.stdout.on('data', (data: Buffer) => this.child === child && this.take(data))
-    child.on('error', (error) => this.failAll(child, error))
-    child.on('close', () => this.failAll(child, bug(`git cat-file ended: ${stderr.trim() || 'no reason given'}`)))
+    child.stdout.on('data', (data: Buffer) => this.#child === child && this.#take(data))
+    child.on('error', (error) => this.#failAll(child, error))
+    child.on('close', () => this.#failAll(child, bug(`git cat-file ended: ${stderr.trim() || 'no reason given'}`)))
     return child
   }
 
-  private take(data: Buffer): void {
-    this.chunks.push(data)
-    this.available += data.length
-    while (this.waiting.length > 0 && this.answerFirst());
-    if (this.waiting.length === 0) this.rest()
+  #take(data: Buffer): void {
+    this.#chunks.push(data)
+    this.#available += data.length
+    while (this.#waiting.length > 0 && this.#answerFirst());
+    if (this.#waiting.length === 0) this.#rest()
   }
 
   // `ID TYPE SIZE\n CONTENT \n`, or `REQUEST missing\n` (also `ambiguous`): git-cat-file(1), BATCH OUTPUT.
-  private answerFirst(): boolean {
-    const first = this.waiting[0]!
-    const head = this.peekLine()
+  #answerFirst(): boolean {
+    const first = this.#waiting[0]!
+    const head = this.#peekLine()
     if (head === undefined) return false
     const found = /^([0-9a-f]{40,64}) (\w+) (\d+)$/.exec(head.toString())
     if (!found) {
-      this.consume(head.length + 1)
-      this.waiting.shift()
+      this.#consume(head.length + 1)
+      this.#waiting.shift()
       first.done(undefined)
       return true
     }
     const size = Number(found[3])
-    if (this.available < head.length + 1 + size + 1) return false
-    const whole = this.consume(head.length + 1 + size + 1)
-    this.waiting.shift()
+    if (this.#available < head.length + 1 + size + 1) return false
+    const whole = this.#consume(head.length + 1 + size + 1)
+    this.#waiting.shift()
     first.done({ id: found[1]!, type: found[2]!, content: whole.subarray(head.length + 1, head.length + 1 + size) })
     return true
   }
 
-  private peekLine(): Buffer | undefined {
-    let at = this.chunks[0]?.indexOf(10) ?? -1
-    if (at < 0 && this.chunks.length > 1) {
-      this.chunks = [Buffer.concat(this.chunks)]
-      at = this.chunks[0]!.indexOf(10)
+  #peekLine(): Buffer | undefined {
+    let at = this.#chunks[0]?.indexOf(10) ?? -1
+    if (at < 0 && this.#chunks.length > 1) {
+      this.#chunks = [Buffer.concat(this.#chunks)]
+      at = this.#chunks[0]!.indexOf(10)
     }
-    return at < 0 ? undefined : this.chunks[0]!.subarray(0, at)
+    return at < 0 ? undefined : this.#chunks[0]!.subarray(0, at)
   }
 
-  private consume(count: number): Buffer {
-    const all = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks)
-    this.available -= count
-    this.chunks = all.length === count ? [] : [all.subarray(count)]
+  #consume(count: number): Buffer {
+    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks)
+    this.#available -= count
+    this.#chunks = all.length === count ? [] : [all.subarray(count)]
     return all.subarray(0, count)
   }
 
-  private rest(): void {
-    this.child?.unref()
-    this.idle = setTimeout(() => {
+  #rest(): void {
+    this.#child?.unref()
+    this.#idle = setTimeout(() => {
       this.close()
-      this.onIdle()
-    }, this.idleMs)
-    this.idle.unref()
+      this.#onIdle()
+    }, this.#idleMs)
+    this.#idle.unref()
   }
 
-  private failAll(child: ChildProcessWithoutNullStreams, error: Error): void {
-    if (this.child !== child) return
-    this.child = undefined
-    const waiting = this.waiting
-    this.waiting = []
+  #failAll(child: ChildProcessWithoutNullStreams, error: Error): void {
+    if (this.#child !== child) return
+    this.#child = undefined
+    const waiting = this.#waiting
+    this.#waiting = []
     for (const one of waiting) one.fail(error)
   }
 }

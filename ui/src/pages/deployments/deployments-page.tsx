@@ -1,5 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link, useParams } from '@tanstack/react-router'
+import { useParams } from '@tanstack/react-router'
+import {
+  deploymentState,
+  promotionState,
+  rolloutState,
+  stateWords,
+} from '../../../../src/lineage/shown-states-contract.ts'
 import { approvePromotion, rejectPromotion } from '../../../../src/promotions/promotions-contract.ts'
 import { abortRollout, continueRollout } from '../../../../src/rollouts/rollouts-contract.ts'
 import { commands } from '../../commands.ts'
@@ -23,7 +29,7 @@ import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { CanarySteps, TrafficBar } from '../../parts/traffic-bar.tsx'
-import { deploymentState, promotionState, rolloutState, rolloutWord } from '../../states.ts'
+import { VersionLink } from '../../parts/version-link.tsx'
 import './deployments.css'
 
 /** Desired beside actual, for each environment; the way from one to the other, decision by decision. */
@@ -126,16 +132,6 @@ function Actual({ project, deployment }: { project: string; deployment: Deployme
     </div>
   )
 }
-
-const VersionLink = ({ project, model, version }: { project: string; model: string; version: number }) => (
-  <Link
-    to="/projects/$project/models/$model/versions/$version"
-    params={{ project, model, version: String(version) }}
-    className="text-link"
-  >
-    {model} v{version}
-  </Link>
-)
 
 function UnderWay({ rollout }: { rollout: NonNullable<Deployment['rollout']> }) {
   const open = !['done', 'stalled', 'rolled back', 'superseded'].includes(rollout.state)
@@ -316,3 +312,7 @@ function PastRollout({ rollout, open }: { rollout: Rollout; open: boolean }) {
     </details>
   )
 }
+
+/** A rollout's own word, where it says more than that it progresses or waits. */
+const rolloutWord = (state: Rollout['state']): string =>
+  state === 'step' || state === 'waiting' ? stateWords[rolloutState[state]] : state

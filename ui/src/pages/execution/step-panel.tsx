@@ -1,17 +1,16 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
+import { nodeState } from '../../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../../commands.ts'
 import { type ExecutionDetail, type ExecutionNode, runQuery } from '../../data/queries.ts'
-import { metricText } from '../../format.ts'
 import { CommandLine, Digest } from '../../parts/copy.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { SkeletonRows } from '../../parts/loading.tsx'
+import { MetricTable } from '../../parts/metric-table.tsx'
 import { Problem } from '../../parts/problem.tsx'
 import { StateChip } from '../../parts/state-chip.tsx'
-import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Took } from '../../parts/time.tsx'
-import { nodeState } from '../../states.ts'
 
 const MetricCharts = lazy(() =>
   import('../../charts/metric-charts.tsx').then(({ MetricCharts }) => ({ default: MetricCharts })),
@@ -104,34 +103,8 @@ function MetricsTab({ node }: { node: ExecutionNode }) {
           <MetricCharts run={node.runId} metrics={metrics.map(([name]) => name)} running={running} />
         </Suspense>
       )}
-      <LatestMetrics node={node} metrics={metrics} />
+      <MetricTable label={`Latest metrics of ${node.id}`} metrics={metrics} />
     </>
-  )
-}
-
-function LatestMetrics({ node, metrics }: { node: ExecutionNode; metrics: [string, number | string][] }) {
-  return (
-    <TableScroll label="Latest metrics">
-      <table className="table">
-        <caption className="visually-hidden">Latest metrics of {node.id}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Metric</th>
-            <th scope="col" className="number">
-              Latest
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {metrics.map(([name, value]) => (
-            <tr key={name}>
-              <td className="mono">{name}</td>
-              <td className="number">{typeof value === 'number' ? metricText(value) : value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </TableScroll>
   )
 }
 

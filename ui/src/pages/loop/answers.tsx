@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router'
+import { deploymentState, executionState } from '../../../../src/lineage/shown-states-contract.ts'
 import { approvePromotion } from '../../../../src/promotions/promotions-contract.ts'
 import { continueRollout } from '../../../../src/rollouts/rollouts-contract.ts'
 import { commands } from '../../commands.ts'
@@ -10,7 +11,6 @@ import { Action } from '../../parts/action.tsx'
 import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { Ago, Took } from '../../parts/time.tsx'
 import { TrafficBar } from '../../parts/traffic-bar.tsx'
-import { deploymentState, executionState } from '../../states.ts'
 import type { LoopFacts } from './loop-facts.ts'
 
 /** The three questions that the first screen answers. */

@@ -1,8 +1,14 @@
+import {
+  deploymentState,
+  executionState,
+  promotionState,
+  type ShownState,
+  verdictState,
+} from '../../../../src/lineage/shown-states-contract.ts'
 import type { Deployment, Monitored, Overview, Promotion, Verdict } from '../../data/queries.ts'
 import { progressOf } from '../../executions-words.ts'
 import { count, percent } from '../../format.ts'
 import type { Stage } from '../../parts/strip.tsx'
-import { deploymentState, executionState, promotionState, type State, verdictState } from '../../states.ts'
 
 type LoopExecution = NonNullable<Overview['execution']>
 
@@ -20,7 +26,7 @@ const worstFirst: Deployment['state'][] = [
 ]
 
 /** What one chip and one sentence can say of all. */
-export function headline({ overview }: LoopFacts): { state: State | undefined; sentence: string } {
+export function headline({ overview }: LoopFacts): { state: ShownState | undefined; sentence: string } {
   const { deployments, execution, promotions, alerts } = overview
   const worst = worstFirst
     .map((state) => deployments.find((deployment) => deployment.state === state))

@@ -1,10 +1,10 @@
 import { Link } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
+import { deploymentState } from '../../../../src/lineage/shown-states-contract.ts'
 import type { Deployment } from '../../data/queries.ts'
 import { StateChip } from '../../parts/state-chip.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { CanarySteps, TrafficBar } from '../../parts/traffic-bar.tsx'
-import { deploymentState } from '../../states.ts'
 
 /** One environment: desired beside actual, and its canary while there is one. */
 export function ProductionCard({ project, deployment }: { project: string; deployment: Deployment }) {

@@ -1,5 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link, useParams } from '@tanstack/react-router'
+import { useParams } from '@tanstack/react-router'
+import { formatMetric } from '../../../../src/kernel/units.ts'
+import type { ShownState } from '../../../../src/lineage/shown-states-contract.ts'
 import {
   type Alert,
   alertsQuery,
@@ -9,7 +11,7 @@ import {
   type Report,
   retrainingQuery,
 } from '../../data/queries.ts'
-import { count, elapsed, metricText, percent, psiText } from '../../format.ts'
+import { count, elapsed, percent, psiText } from '../../format.ts'
 import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton } from '../../parts/loading.tsx'
 import { MiniHistogram } from '../../parts/mini-histogram.tsx'
@@ -17,7 +19,7 @@ import { Problem } from '../../parts/problem.tsx'
 import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
-import type { State } from '../../states.ts'
+import { VersionLink } from '../../parts/version-link.tsx'
 import './monitoring.css'
 import { RetrainingCard } from './retraining-card.tsx'
 
@@ -56,7 +58,7 @@ export function MonitoringPage() {
   )
 }
 
-const outcomeState: Record<Report['outcome'], State> = {
+const outcomeState: Record<Report['outcome'], ShownState> = {
   drift: 'warned',
   'no drift': 'passed',
   'too few rows': 'inconclusive',
@@ -72,13 +74,7 @@ function Environment({ project, monitored }: { project: string; monitored: Monit
         {report && <StateChip state={outcomeState[report.outcome]} />}
         <span className="spring" />
         <span className="quiet">
-          <Link
-            to="/projects/$project/models/$model/versions/$version"
-            params={{ project, model, version: String(version) }}
-            className="text-link"
-          >
-            {model} v{version}
-          </Link>
+          <VersionLink project={project} model={model} version={version} />
           {report && (
             <>
               {' · looked '}
@@ -127,8 +123,10 @@ function ReportOf({ report, bounds }: { report: Report; bounds: Monitored['bound
             <Tile
               key={name}
               name={name}
-              value={metricText(value)}
-              hint={interval ? `${metricText(interval.low)} to ${metricText(interval.high)} (95 %)` : count(n, 'label')}
+              value={formatMetric(value)}
+              hint={
+                interval ? `${formatMetric(interval.low)} to ${formatMetric(interval.high)} (95 %)` : count(n, 'label')
+              }
             />
           ))}
       </dl>
@@ -208,12 +206,12 @@ function Features({ features }: { features: Feature[] }) {
 function pValue({ ks, chi2 }: Feature): string {
   const p = (ks ?? chi2)?.pValue
   if (p === undefined) return '–'
-  return p < 0.0001 ? '< 0.0001' : metricText(Number(p.toPrecision(2)))
+  return p < 0.0001 ? '< 0.0001' : formatMetric(Number(p.toPrecision(2)))
 }
 
 function means({ summary: { reference, current } }: Feature): string {
   if (reference.mean === null || current.mean === null) return '–'
-  return `${metricText(reference.mean)} → ${metricText(current.mean)}`
+  return `${formatMetric(reference.mean)} → ${formatMetric(current.mean)}`
 }
 
 function Alerts({ alerts }: { alerts: Alert[] }) {

@@ -1,5 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import { formatDuration } from '../../../../src/kernel/time.ts'
+import type { ShownState } from '../../../../src/lineage/shown-states-contract.ts'
 import { requestRetraining } from '../../../../src/retraining/retraining-contract.ts'
 import { commands } from '../../commands.ts'
 import { api } from '../../data/api.ts'
@@ -9,9 +10,8 @@ import { count } from '../../format.ts'
 import { Action } from '../../parts/action.tsx'
 import { StateWord } from '../../parts/state-chip.tsx'
 import { Ago } from '../../parts/time.tsx'
-import type { State } from '../../states.ts'
 
-const retrainingState: Record<Retraining['retrainings'][number]['state'], State> = {
+const retrainingState: Record<Retraining['retrainings'][number]['state'], ShownState> = {
   intended: 'queued',
   frozen: 'progressing',
   started: 'passed',

@@ -11,11 +11,17 @@ import {
   UserRoundCheck,
 } from 'lucide-react'
 import type { ReactNode } from 'react'
+import {
+  promotionState,
+  rolloutState,
+  type ShownState,
+  stateWords,
+  verdictState,
+} from '../../../../src/lineage/shown-states-contract.ts'
 import type { Promotion, Rollout, Version, VersionStory } from '../../data/queries.ts'
 import { percent, shortCommit, shortDigest } from '../../format.ts'
 import { StateIcon } from '../../parts/state-chip.tsx'
 import { Ago } from '../../parts/time.tsx'
-import { promotionState, rolloutState, type State, states, verdictState } from '../../states.ts'
 
 type Props = {
   project: string
@@ -79,7 +85,7 @@ export function Provenance({ project, own, story, promotion, rollout }: Props) {
           known={verdict !== undefined}
           {...(verdict ? { state: verdictState[verdict.outcome] } : {})}
         >
-          {verdict ? states[verdictState[verdict.outcome]].word : 'none'}
+          {verdict ? stateWords[verdictState[verdict.outcome]] : 'none'}
           {verdict && <Line>score {Number(verdict.score.toFixed(1))}</Line>}
         </Station>
         <Station
@@ -124,7 +130,7 @@ const rolloutText = ({ straight, canary }: Rollout): string =>
 
 const Line = ({ children }: { children: ReactNode }) => <span className="quiet station-line">{children}</span>
 
-type StationProps = { icon: LucideIcon; name: string; known: boolean; state?: State; children: ReactNode }
+type StationProps = { icon: LucideIcon; name: string; known: boolean; state?: ShownState; children: ReactNode }
 
 function Station({ icon: Icon, name, known, state, children }: StationProps) {
   return (

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
+import { type ShownState, verdictState } from '../../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../../commands.ts'
 import {
   deploymentQuery,
@@ -11,16 +12,15 @@ import {
   versionStoryQuery,
   versionsQuery,
 } from '../../data/queries.ts'
-import { count, metricText, percent, personName, withShortNumbers } from '../../format.ts'
+import { count, percent, personName, withShortNumbers } from '../../format.ts'
 import { CommandLine, Commit, Digest } from '../../parts/copy.tsx'
 import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton, SkeletonRows } from '../../parts/loading.tsx'
+import { MetricTable } from '../../parts/metric-table.tsx'
 import { Problem } from '../../parts/problem.tsx'
 import { StateChip } from '../../parts/state-chip.tsx'
-import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { VerdictTable } from '../../parts/verdict-table.tsx'
-import { type State, verdictState } from '../../states.ts'
 import { Provenance } from './provenance.tsx'
 import './version.css'
 
@@ -123,7 +123,7 @@ function Story({ project, own, story, promotions, rollout }: StoryProps) {
   )
 }
 
-function stateOf({ serves, declared, barred, verdict }: Version): State {
+function stateOf({ serves, declared, barred, verdict }: Version): ShownState {
   if (serves.some(({ weight }) => weight > 0))
     return serves.every(({ weight }) => weight === 1) ? 'serving' : 'progressing'
   if (declared.length > 0) return 'progressing'
@@ -152,26 +152,7 @@ function Metrics({ story: { run } }: { story: VersionStory }) {
       <header>
         <h2 id="metrics">Logged by {run?.name}</h2>
       </header>
-      <TableScroll label="Metrics of its run">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Metric</th>
-              <th scope="col" className="number">
-                Latest
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {metrics.map(([name, value]) => (
-              <tr key={name}>
-                <td className="mono">{name}</td>
-                <td className="number">{metricText(value)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </TableScroll>
+      <MetricTable label="Metrics of its run" metrics={metrics} />
     </section>
   )
 }
