@@ -372,7 +372,7 @@ export class StepRunner {
     return new AppError(
       'StepFailed',
       `"${node.id}" ended with exit status ${end.code}.${said}`,
-      `Read its log: modelwright logs ${execution.id} ${node.id}`,
+      `Read its log: modelwright logs ${execution.id} ${node.id}${/No such file or directory|FileNotFoundError/.test(tail) ? '. A step sees only the files that its deps: declare' : ''}`,
     )
   }
 

@@ -9,7 +9,7 @@ import type { ObjectStore } from '../ports/object-store.ts'
 import type { Quarantine } from '../ports/repository.ts'
 import type { JsonScalar, ProjectFile, ProjectsService } from '../projects/index.ts'
 import { graphOf } from './decide/graph.ts'
-import { keyOf, keyPartsOf, neededPaths } from './decide/step-key.ts'
+import { keyOf, keyPartsOf, neededPaths, refuseMissingDependencies } from './decide/step-key.ts'
 import { whyItRuns } from './decide/why-it-runs.ts'
 import type {
   Champion,
@@ -70,6 +70,7 @@ export class Planner {
     refuseUnknownParams(file, set)
     refuseUnknownStep(file, request.only)
     const files = await this.#parts.sources.filesOf(project, commit, quarantine)
+    refuseMissingDependencies(file, files.paths)
     return {
       project,
       commit,

@@ -19,6 +19,7 @@ describe('a safe artifact path', () => {
     'a%2f..%2f..%2fx',
     '%252e%252e%252fx',
     '%25252e%25252e/x',
+    'n'.repeat(256),
     '..\\x',
     'a\\..\\..\\x',
     '%5c..%5cx',

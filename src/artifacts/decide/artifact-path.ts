@@ -1,4 +1,5 @@
 const tooDeeplyEncoded = 10
+const longestName = 255
 
 /**
  * The path under which an artifact is kept: relative, forward slashes, no `.` or `..`, nothing that a decoder further down
@@ -13,6 +14,8 @@ export function safeArtifactPath(text: string): string | undefined {
   const segments = decoded.replace(/\/+$/, '').split('/')
   if (segments.length === 1 && segments[0] === '') return ''
   if (segments.some((segment) => segment === '' || segment === '.' || segment === '..')) return undefined
+  // A longer name could be kept, but never be laid out as a file.
+  if (segments.some((segment) => Buffer.byteLength(segment) > longestName)) return undefined
   return segments.join('/')
 }
 

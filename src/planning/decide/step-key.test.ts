@@ -3,7 +3,7 @@ import { type Digest, digestOf } from '../../kernel/digest.ts'
 import type { CommitId, RunId } from '../../kernel/ids.ts'
 import { parseProjectFile } from '../../projects/index.ts'
 import type { NodeOutcome, PlanContext, SourceFile } from '../plan.ts'
-import { type KeyFacts, keyOf, keyPartsOf } from './step-key.ts'
+import { type KeyFacts, keyOf, keyPartsOf, refuseMissingDependencies } from './step-key.ts'
 import { whyItRuns } from './why-it-runs.ts'
 
 const text = (steps: string) =>
@@ -118,5 +118,19 @@ describe('why a step runs', () => {
   it('is "first time" without an earlier result, and never empty', () => {
     expect(whyItRuns(parts(), undefined)).toEqual(['first time'])
     expect(whyItRuns(parts(), parts())).toEqual(['its earlier result is no longer whole'])
+  })
+})
+
+describe('dependencies of a commit', () => {
+  const file = parseProjectFile(twoSteps)
+
+  it('are refused before anything runs where nothing has them, also behind steps that are decided later', () => {
+    const behind = parseProjectFile(twoSteps.replace('deps: [mid.txt,', 'deps: [mid.txt, gone.py,'))
+    expect(() => refuseMissingDependencies(behind, ['src/x.py', 'rows.csv'])).toThrow(/Step "b" depends on "gone.py"/)
+  })
+
+  it('are there where the commit has them or another step writes them', () => {
+    expect(() => refuseMissingDependencies(file, ['src/x.py', 'rows.csv'])).not.toThrow()
+    expect(() => refuseMissingDependencies(file, ['rows.csv'])).toThrow(/Step "a" depends on "src"/)
   })
 })

@@ -4,7 +4,7 @@ import { nearestWord } from '../../kernel/nearest-word.ts'
 import { matchesPattern } from '../../projects/decide/path-pattern.ts'
 import { renderCommand } from '../../projects/decide/render-command.ts'
 import { depSeesOut, isGlob, isInside } from '../../projects/decide/repository-path.ts'
-import type { Dep, JsonScalar, Step } from '../../projects/index.ts'
+import type { Dep, JsonScalar, ProjectFile, Step } from '../../projects/index.ts'
 import type { KeyParts, NodeOutcome, PlanContext, PlanNode, SourceFile } from '../plan.ts'
 import { environmentNode } from './graph.ts'
 
@@ -79,7 +79,7 @@ function pathInputs(dep: string, step: Step, facts: KeyFacts): Record<string, st
     for (const out of other.outs)
       if (depSeesOut(dep, out) && outcome && 'result' in outcome) found[out] = outcome.result.outs[out]!
   }
-  if (Object.keys(found).length === 0) throw missingDependency(dep, step, facts)
+  if (Object.keys(found).length === 0) throw missingDependency(dep, step, facts.context.file, facts.paths)
   return found
 }
 
@@ -87,8 +87,23 @@ function pathInputs(dep: string, step: Step, facts: KeyFacts): Record<string, st
 export const sourcePaths = (dep: string, paths: readonly string[]): string[] =>
   isGlob(dep) ? paths.filter((path) => matchesPattern(path, dep)) : paths.filter((path) => isInside(path, dep))
 
-function missingDependency(dep: string, step: Step, facts: KeyFacts): AppError {
-  const near = nearestWord(dep, [...facts.paths, ...Object.values(facts.context.file.steps).flatMap((s) => s.outs)])
+/**
+ * Before anything runs: each path that a step depends on must be in the commit or among what another step writes.
+ * @throws AppError DependencyMissing naming the step, the path and the nearest one.
+ */
+export function refuseMissingDependencies(file: ProjectFile, paths: readonly string[]): void {
+  const steps = Object.values(file.steps)
+  for (const step of steps) {
+    for (const dep of step.deps) {
+      if (dep.kind !== 'path' || sourcePaths(dep.path, paths).length > 0) continue
+      const written = steps.some((other) => other !== step && other.outs.some((out) => depSeesOut(dep.path, out)))
+      if (!written) throw missingDependency(dep.path, step, file, paths)
+    }
+  }
+}
+
+function missingDependency(dep: string, step: Step, file: ProjectFile, paths: readonly string[]): AppError {
+  const near = nearestWord(dep, [...paths, ...Object.values(file.steps).flatMap((other) => other.outs)])
   return new AppError(
     'DependencyMissing',
     `Step "${step.name}" depends on "${dep}", but the commit holds no such file and no step writes it.`,
