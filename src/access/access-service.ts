@@ -1,12 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Db, Tx } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { RunId } from '../kernel/ids.ts'
 import { type Actor, anonymous } from '../kernel/route.ts'
 import type { Clock } from '../ports/clock.ts'
+import { ownerTokenAt } from './owner-token.ts'
 
 /** Tokens are kept as hashes; the owner's own lies in a file that only its user can read. */
 export class AccessService {
@@ -24,9 +22,7 @@ export class AccessService {
 
   /** At server start: the owner's token is made once, and again only when its file is gone. */
   async prepareOwnerToken(): Promise<void> {
-    const token = existsSync(this.#ownerTokenPath)
-      ? readFileSync(this.#ownerTokenPath, 'utf8').trim()
-      : await this.#writeOwnerToken()
+    const token = ownerTokenAt(this.#ownerTokenPath)
     await this.#db
       .insertInto('tokens')
       .values({
@@ -93,15 +89,6 @@ export class AccessService {
     }
     this.#known.set(hash, actor)
     return actor
-  }
-
-  async #writeOwnerToken(): Promise<string> {
-    const token = `mwo_${randomBytes(24).toString('base64url')}`
-    mkdirSync(dirname(this.#ownerTokenPath), { recursive: true, mode: 0o700 })
-    const partial = `${this.#ownerTokenPath}.partial`
-    await writeFile(partial, `${token}\n`, { mode: 0o600, flush: true })
-    await rename(partial, this.#ownerTokenPath)
-    return token
   }
 }
 

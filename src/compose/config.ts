@@ -46,6 +46,8 @@ export type Config = Settings & {
   ownerTokenPath: string
   machineName: string
   loopback: boolean
+  /** The address under which this machine itself reaches what listens on `host`. */
+  localHost: string
   /** The process's own environment: read here and nowhere else. */
   environment: NodeJS.ProcessEnv
 }
@@ -79,10 +81,14 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
     gatewayDir: join(dataDir, 'gateway'),
     ownerTokenPath: join(dataDir, 'keys', 'owner.token'),
     machineName: hostname(),
+    localHost: localHostOf(parsed.data.host),
     loopback: ['127.0.0.1', 'localhost', '::1'].includes(parsed.data.host),
     environment,
   }
 }
+
+/** What listens on all addresses is reached on loopback. */
+const localHostOf = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host)
 
 function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

@@ -1,3 +1,5 @@
+import { ownerTokenAt } from '../access/index.ts'
+import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './adapters.ts'
 import { type Config, machineEnvironment } from './config.ts'
@@ -18,9 +20,11 @@ export async function startGateway(config: Config, signal: AbortSignal): Promise
     signal,
     allowedHosts: config.allowedHost.split(',').filter(Boolean),
     workerEnv: machineEnvironment(config.environment),
+    // Beyond loopback a prediction needs a token as well.
+    ...(config.loopback ? {} : { token: ownerTokenAt(config.ownerTokenPath) }),
   })
   try {
-    writeFacts(config.runDir, 'gateway', { pid: process.pid, url: gateway.url })
+    writeFacts(config.runDir, 'gateway', { pid: process.pid, url: httpUrl(config.localHost, gateway.port) })
   } catch (error) {
     // Predictions need no writing: a full disk must not keep them from being answered.
     log.error({ err: error }, 'it cannot be written down that the gateway runs')

@@ -42,7 +42,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   const slices = createSlices(config, ports, db, log, {
     trackingUri: () => url,
     publicUrl: () => config.publicUrl || url,
-    gatewayUrl: () => `http://127.0.0.1:${config.gatewayPort}`,
+    gatewayUrl: () => httpUrl(config.localHost, config.gatewayPort),
   })
   await ports.objects.clearLeftovers()
   await slices.access.prepareOwnerToken()
@@ -56,7 +56,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   const live = new LiveEvents(db)
   mountDoors(app, { config, ports, slices, db, live, log })
   await listen(app, config)
-  url = httpUrl(config.host, (app.server.address() as AddressInfo).port)
+  url = httpUrl(config.localHost, (app.server.address() as AddressInfo).port)
   writeFacts(config.runDir, 'server', { pid: process.pid, url })
 
   const stopping = new AbortController()

@@ -8,10 +8,14 @@ import type { ObserveTraffic, PreparationParts, RolloutsStore } from '../rollout
 import { decodePredictionId, type GatewayObserved, type PredictionLog } from '../serving/index.ts'
 
 /** Asks the gateway; undefined where it does not answer. */
-export const gatewayObserver = (gatewayUrl: () => string) => async (): Promise<GatewayObserved | undefined> => {
-  const response = await fetch(`${gatewayUrl()}/status`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
-  return response?.ok ? ((await response.json()) as GatewayObserved) : undefined
-}
+export const gatewayObserver =
+  (gatewayUrl: () => string, token: () => string) => async (): Promise<GatewayObserved | undefined> => {
+    const response = await fetch(`${gatewayUrl()}/status`, {
+      headers: { authorization: `Bearer ${token()}` },
+      signal: AbortSignal.timeout(3_000),
+    }).catch(() => undefined)
+    return response?.ok ? ((await response.json()) as GatewayObserved) : undefined
+  }
 
 /** What the prediction log counts, freshly taken in: a rollout is decided from it. */
 export const trafficObserver =

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { AccessService } from '../access/index.ts'
+import { AccessService, ownerTokenAt } from '../access/index.ts'
 import { ArtifactService } from '../artifacts/index.ts'
 import { type Db, Leases, type Subscription, subscribe } from '../db/index.ts'
 import {
@@ -141,7 +141,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     }),
   })
   const rolloutsStore = new RolloutsStore(db)
-  const observeGateway = gatewayObserver(addresses.gatewayUrl)
+  const observeGateway = gatewayObserver(addresses.gatewayUrl, () => ownerTokenAt(config.ownerTokenPath))
   const observeTraffic = trafficObserver(predictions)
   const preparation = new Preparation({
     folders: new ModelFolders(join(config.gatewayDir, 'models'), artifacts),
