@@ -213,10 +213,11 @@ export class PromotionsService {
     return this.#store.get(id)
   }
 
-  list(
+  async list(
     project: string,
     page: { before?: string; limit: number; states?: readonly PromotionState[] },
   ): Promise<Promotion[]> {
+    await this.#projects.get(project)
     return this.#store.page(project, page)
   }
 
