@@ -81,6 +81,17 @@ describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () =
     const promoted = await project.remoteFile('modelwright.yaml')
     expect(promoted).toContain(version.manifestDigest)
     expect(promoted).toContain('# kept by the promotion')
+
+    // models:/tumour@production, as MLflow's clients say it, is what Git declares, and moves with nothing else.
+    const alias = `${family.url}/api/2.0/mlflow/registered-models/alias`
+    const named = await fetch(`${alias}?name=tumour&alias=production`)
+    expect(await named.json()).toMatchObject({ model_version: { version: '1' } })
+    const moved = await fetch(alias, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'tumour', alias: 'production', version: '1' }),
+    })
+    expect(moved.status).toBe(403)
   })
 
   it('refuses a worse candidate: the champion is measured anew on the same rows and goes on serving', async () => {

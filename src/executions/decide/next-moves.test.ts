@@ -46,6 +46,10 @@ describe('the next moves of an execution', () => {
     })
   })
 
+  it('finish at once, and say why, where there is no step', () => {
+    expect(nextMoves('running', []).finish).toEqual({ state: 'succeeded', reason: 'the file declares no steps' })
+  })
+
   it('cancel what is open, start nothing more, and finish when nothing is open', () => {
     const nodes = [node('a', 'running'), node('b', 'waiting'), node('c', 'succeeded')]
     expect(nextMoves('cancelling', nodes)).toEqual({ decide: [], skip: [], cancel: ['a', 'b'] })

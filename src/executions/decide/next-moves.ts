@@ -44,6 +44,7 @@ function ending(nodes: readonly ExecutionNode[]): NonNullable<Moves['finish']> {
   const failed = nodes.filter((node) => node.kind !== 'champion evaluation' && node.state === 'failed')
   if (failed.length > 0) return { state: 'failed', reason: `${failed.map((node) => node.id).join(', ')} failed` }
   if (nodes.some((node) => node.state === 'cancelled')) return { state: 'cancelled', reason: 'cancelled' }
+  if (nodes.length === 0) return { state: 'succeeded', reason: 'the file declares no steps' }
   const ran = nodes.filter((node) => node.state === 'succeeded').length
   return { state: 'succeeded', reason: ran === 0 ? 'everything was reused' : `${ran} of ${nodes.length} ran` }
 }
