@@ -78,3 +78,21 @@ export function lockHolder(runDir: string, name: string): number | undefined | '
     return 'unknown'
   }
 }
+
+export const supervisorVariable = 'MODELWRIGHT_SUPERVISOR'
+
+/**
+ * The lock of a member of the family. A member whose supervisor was killed before the lock was taken gives up: the next supervisor
+ * could not yet see it, and would be kept from the folder by it. @throws AppError DataFolderBusy
+ */
+export function lockAsMember(runDir: string, name: string, environment: NodeJS.ProcessEnv): { release(): void } {
+  const lock = lockDataFolder(runDir, name)
+  const supervisor = environment[supervisorVariable]
+  if (supervisor === undefined || Number(supervisor) === process.ppid) return lock
+  lock.release()
+  throw new AppError(
+    'DataFolderBusy',
+    `The supervisor (pid ${supervisor}) that started this ${name} is gone.`,
+    'Start it again with `modelwright up`.',
+  )
+}

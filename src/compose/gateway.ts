@@ -3,13 +3,13 @@ import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './adapters.ts'
 import { type Config, machineEnvironment } from './config.ts'
-import { lockDataFolder } from './data-folder.ts'
+import { lockAsMember } from './data-folder.ts'
 import { createLog } from './log.ts'
 import { writeFacts } from './supervisor.ts'
 
 /** Starts the data plane as this process. */
 export async function startGateway(config: Config, signal: AbortSignal): Promise<RunningGateway> {
-  const lock = lockDataFolder(config.runDir, 'gateway')
+  const lock = lockAsMember(config.runDir, 'gateway', config.environment)
   const log = createLog('gateway', config)
   const gateway = await runGateway({
     dataDir: config.dataDir,

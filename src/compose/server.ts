@@ -8,7 +8,7 @@ import { gitHttp } from '../forges/index.ts'
 import { cannotListen, httpUrl } from '../kernel/listening.ts'
 import { createPorts, type Ports } from './adapters.ts'
 import type { Config } from './config.ts'
-import { lockDataFolder, makeFolder } from './data-folder.ts'
+import { lockAsMember, makeFolder } from './data-folder.ts'
 import { createHttpApp, mountEndpoints } from './http/app.ts'
 import { LiveEvents } from './http/live-events.ts'
 import { openApiOf } from './http/openapi.ts'
@@ -24,7 +24,7 @@ export type RunningServer = { url: string; stop: () => Promise<void> }
 export async function startServer(config: Config): Promise<RunningServer> {
   const log = createLog('server', config)
   for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir]) makeFolder(dir)
-  const lock = lockDataFolder(config.runDir, 'server')
+  const lock = lockAsMember(config.runDir, 'server', config.environment)
   try {
     return await start(config, log, lock.release)
   } catch (error) {

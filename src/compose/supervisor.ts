@@ -5,7 +5,7 @@ import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Config, SettingName } from './config.ts'
-import { lockDataFolder, lockHolder, makeFolder } from './data-folder.ts'
+import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
 
 export const family = ['server', 'gateway'] as const
 export type Member = (typeof family)[number]
@@ -96,7 +96,7 @@ function start(member: Member, { config, flags, program }: SupervisorOptions): C
   try {
     return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, member, ...flagWords(flags)], {
       stdio: ['ignore', log, log],
-      env: config.environment,
+      env: { ...config.environment, [supervisorVariable]: String(process.pid) },
     })
   } finally {
     closeSync(log)

@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -495,7 +496,10 @@ describe.skipIf(!python && !required)('the gateway', { timeout: 90_000 }, () => 
       const status = (await (await fetch(`${url}/status`)).json()) as GatewayObserved
       const worker = status.endpoints[0]!.versions[0]!.workerPid!
       expect(isAlive(worker)).toBe(true)
+      const ended = once(child, 'exit')
       child.kill('SIGKILL')
+      // A zombie still counts as alive: its segment is taken up when the killed process is reaped.
+      await ended
       await until('the worker has gone', () => !isAlive(worker), 5_000)
       expect(readdirSync(join(dataDir, 'gateway/journal'))[0]).toMatch(/\.open\.jsonl$/)
       want(endpoint({}))
