@@ -1,6 +1,6 @@
 // Carries a plan out: queue, leases, workspaces, adoption after a crash, logs, cancel. Each step is an MLflow run.
 // Owns the tables executions and execution_nodes and the folder work/. Never judges a model and never deploys one.
-export { ExecutionEngine } from './engine.ts'
+
 export {
   type Execution,
   type ExecutionNode,
@@ -9,6 +9,7 @@ export {
   isExecutionOver,
   type Trigger,
 } from './execution.ts'
+export { ExecutionEngine } from './execution-engine.ts'
 export { executionEndpoints } from './executions-routes.ts'
 export { ExecutionsService, type StartRequest } from './executions-service.ts'
 export { ExecutionsStore } from './executions-store.ts'

@@ -1,9 +1,9 @@
-import { appendFile, mkdir, open, rm } from 'node:fs/promises'
+import { appendFile, mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Db, transact } from '../db/index.ts'
-import { type Digest, shortDigest } from '../kernel/digest.ts'
+import type { Digest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import { newHexId, type RunId } from '../kernel/ids.ts'
 import {
@@ -13,17 +13,19 @@ import {
   type Planner,
   type PlanStore,
   paramsOf,
-  type StepResult,
 } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Environment, Environments } from '../ports/environments.ts'
 import type { CommandEnd, Executor } from '../ports/executor.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { TrackingService } from '../tracking/index.ts'
+import { runTags } from './decide/run-tags.ts'
 import { stepEnvironment } from './decide/step-environment.ts'
 import type { Execution, ExecutionNode } from './execution.ts'
 import type { ExecutionsStore, NodeChange } from './executions-store.ts'
-import { type AttemptFolders, attemptFolders, collectOuts, layOut, modelFolder, readMetricsFile } from './workspace.ts'
+import { lastLines } from './log-tail.ts'
+import { paramsNotLogged, readStepResult } from './step-result.ts'
+import { type AttemptFolders, attemptFolders, layOut, modelFolder } from './workspace.ts'
 
 export type StepRunnerParts = {
   db: Db
@@ -51,7 +53,7 @@ export type DataCheckRequest = { context: PlanContext; dataset: string; path: st
 
 export type RunsDecision = Extract<NodeDecision, { outcome: 'runs' }>
 
-/** What is needed to carry one box on, from whatever state it is in. */
+/** What is needed to carry one node on, from whatever state it is in. */
 export type Work = {
   execution: Execution
   context: PlanContext
@@ -63,10 +65,9 @@ export type Work = {
 /** A step that a crash lost is tried anew so many times. */
 const attemptsAfterLoss = 3
 const killGraceMs = 5_000
-const logTailBytes = 2_000
 const toldAsRunningAfterMs = 50
 
-/** Carries one box from where it stands to its end; every line may be the last before a crash. */
+/** Carries one node from where it stands to its end; every line may be the last before a crash. */
 export class StepRunner {
   readonly #parts: StepRunnerParts
   readonly #experiments = new Map<string, string>()
@@ -86,7 +87,7 @@ export class StepRunner {
     return node.kind === 'environment' ? join(dir, 'log') : this.#parts.executor.logPath(dir)
   }
 
-  /** Records that the box is about to start: its run, its attempt and why. From here on a crash is noticed. */
+  /** Records that the node is about to start: its run, its attempt and why. From here on a crash is noticed. */
   async announce(
     execution: Execution,
     node: ExecutionNode,
@@ -105,7 +106,7 @@ export class StepRunner {
           name: node.id,
           userId: 'modelwright',
           startedAt: now,
-          tags: runTags(this.#parts, execution, node, context, decision),
+          tags: runTags({ machine: this.#parts.machine.name, execution, node, context, decision }),
         })
         this.#tokens.set(announced.runId, await this.#parts.access.issueStepToken(tx, announced.runId))
       }
@@ -126,7 +127,7 @@ export class StepRunner {
     return known
   }
 
-  /** Brings an announced (or adopted) box to its end. Returns early, without an end, when the server shuts down. */
+  /** Brings an announced (or adopted) node to its end. Returns early, without an end, when the server shuts down. */
   async carry(work: Work): Promise<void> {
     try {
       if (work.node.kind === 'environment') await this.#carryEnvironment(work)
@@ -297,13 +298,8 @@ export class StepRunner {
     }
     const step = context.file.steps[node.step]!
     const decision = node.decision as RunsDecision
-    const result: StepResult = {
-      runId: node.runId!,
-      outs: await collectOuts(this.#parts, folders, step.name, step.outs),
-      metrics: await this.#metricsOf(node.runId!, step.metrics, folders),
-      ...(node.kind === 'step' && step.model ? { model: await this.#modelOf(node.runId!, step.name, step.model) } : {}),
-    }
-    const params = await this.#paramsNotLogged(node.runId!, paramsOf(step, context.set))
+    const result = await readStepResult(this.#parts, { node, step, folders })
+    const params = await paramsNotLogged(this.#parts, node.runId!, paramsOf(step, context.set))
     const now = this.#parts.clock.now()
     await transact(this.#parts.db, async (tx) => {
       await this.#parts.planStore.rememberResult(tx, {
@@ -318,52 +314,6 @@ export class StepRunner {
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
-  }
-
-  async #metricsOf(runId: RunId, declared: boolean | string, folders: AttemptFolders): Promise<Record<string, number>> {
-    if (typeof declared === 'string') {
-      const metrics = await readMetricsFile(folders, declared)
-      if (metrics) return metrics
-      throw new AppError(
-        'OutputMissing',
-        `The metrics file "${declared}" was not written.`,
-        'Write it, or declare metrics: true and log to MLflow.',
-      )
-    }
-    // Scripts that open runs of their own log there; what the step's own run says comes first.
-    const owned = await this.#parts.tracking.runsOwnedBy(runId)
-    const all: Record<string, number> = (await readMetricsFile(folders, 'metrics.json')) ?? {}
-    for (const run of owned) Object.assign(all, await this.#parts.tracking.latestMetrics(run.runId))
-    return Object.assign(all, await this.#parts.tracking.latestMetrics(runId))
-  }
-
-  /** The newest ready model that the step or a run of its script logged; one of the declared name before others. */
-  async #modelOf(runId: RunId, step: string, name: string): Promise<NonNullable<StepResult['model']>> {
-    const owned = await this.#parts.tracking.runsOwnedBy(runId)
-    const logged = await this.#parts.tracking.loggedModels({ runIds: [runId, ...owned.map((run) => run.runId)] })
-    const ready = logged.filter((model) => model.status === 'READY').sort((a, b) => b.createdAt - a.createdAt)
-    const model = ready.find((candidate) => candidate.name === name) ?? ready[0]
-    if (!model)
-      throw new AppError(
-        'ModelMissing',
-        `Step "${step}" declares model: ${name}, but logged ${logged.length === 0 ? 'no model' : 'no model that became ready'}.`,
-        'Log it with mlflow.<flavour>.log_model(...), or take model: out of the step.',
-      )
-    const tree = await this.#parts.artifacts.files.treeUnder(artifactPath(model.artifactUri))
-    if (tree.files.length === 0)
-      throw new AppError(
-        'ModelMissing',
-        `The model ${model.modelId} that step "${step}" logged has no files.`,
-        'Look into the log for a failed upload.',
-      )
-    return { name, loggedModelId: model.modelId, tree: await this.#parts.artifacts.storeTree(tree) }
-  }
-
-  /** Declared parameters that the script did not log itself: a script's own way of writing a value stands. */
-  async #paramsNotLogged(runId: RunId, params: Record<string, unknown>): Promise<{ key: string; value: string }[]> {
-    const logged = (await this.#parts.tracking.run(runId)).params
-    const missing = Object.entries(params).filter(([name]) => !Object.hasOwn(logged, name))
-    return missing.map(([key, value]) => ({ key, value: String(value) }))
   }
 
   async #commandFailed({ execution, node }: Work, end: CommandEnd): Promise<AppError> {
@@ -410,7 +360,7 @@ export class StepRunner {
     await this.#parts.access.withdrawStepTokens(tx, node.runId!)
   }
 
-  /** Ends what runs of a box, whole; its carrying then settles it as cancelled. */
+  /** Ends what runs of a node, whole; its carrying then settles it as cancelled. */
   async kill(executionId: string, node: ExecutionNode): Promise<void> {
     if (node.kind !== 'environment') await this.#parts.executor.kill(this.folders(executionId, node).dir, killGraceMs)
   }
@@ -436,51 +386,5 @@ export class StepRunner {
     change: NodeChange,
   ): Promise<void> {
     return this.#parts.store.changeNode(tx, execution, node.id, change, this.#parts.clock.now())
-  }
-}
-
-function runTags(
-  parts: Pick<StepRunnerParts, 'machine'>,
-  execution: Execution,
-  node: ExecutionNode,
-  context: PlanContext,
-  decision: RunsDecision,
-) {
-  const tags: Record<string, string> = {
-    'mlflow.source.type': 'PROJECT',
-    'mlflow.source.name': decision.parts!.command,
-    'mlflow.source.git.commit': execution.commit,
-    'modelwright.project': execution.project,
-    'modelwright.execution': execution.id,
-    'modelwright.step': node.id,
-    'modelwright.key': decision.key,
-    'modelwright.environment': decision.parts!.environment,
-    'modelwright.seed': String(decision.parts!.seed),
-    'modelwright.machine': parts.machine.name,
-  }
-  for (const dataset of Object.keys(decision.parts!.checks))
-    tags[`modelwright.data.${dataset}`] = shortDigest(context.data[dataset]!.digest)
-  return Object.entries(tags).map(([key, value]) => ({ key, value }))
-}
-
-const artifactPath = (uri: string): string => uri.replace(/^mlflow-artifacts:\/*/, '')
-
-/** The last lines that say something, for the error's message. */
-async function lastLines(path: string): Promise<string> {
-  const file = await open(path).catch(() => undefined)
-  if (!file) return ''
-  try {
-    const { size } = await file.stat()
-    const length = Math.min(size, logTailBytes)
-    const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length)
-    return buffer
-      .toString('utf8')
-      .split('\n')
-      .filter((line) => line.trim())
-      .slice(-3)
-      .join(' ⏎ ')
-      .slice(-500)
-  } finally {
-    await file.close()
   }
 }
