@@ -32,7 +32,8 @@ export class Load {
         () => ({ status: 0, id: '' }),
       )
       this.told.push({ at: Date.now(), ...told })
-      await sleep(told.status === 200 ? 5 : 50)
+      // Few enough that one page of the log (1,000 rows) holds all of a test, on however fast a machine.
+      await sleep(told.status === 200 ? 100 : 50)
     }
   }
 }
