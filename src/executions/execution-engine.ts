@@ -79,11 +79,11 @@ export class ExecutionEngine {
       for (const id of moves.cancel) await this.#cancel(execution, nodes, id)
       for (const id of moves.decide)
         again = (await this.#decide({ execution, context, nodes, id, wake, shutdown })) || again
-      if (moves.finish) await this.#parts.runner.clearUp(execution.id, nodes)
-      if (moves.finish)
-        await transact(db, (tx) =>
-          store.setState(tx, execution, moves.finish!.state, clock.now(), moves.finish!.reason),
-        )
+      if (moves.finish) {
+        const { state, reason } = moves.finish
+        await this.#parts.runner.clearUp(execution.id, nodes)
+        await transact(db, (tx) => store.setState(tx, execution, state, clock.now(), reason))
+      }
     }
   }
 

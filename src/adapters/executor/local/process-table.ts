@@ -46,10 +46,8 @@ export const markName = 'MODELWRIGHT_ATTEMPT'
 /** `MODELWRIGHT_ATTEMPT=…` as it stands in a process's environment. */
 function markIn(pid: number): string | undefined {
   try {
-    const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
-    const at = environment.startsWith(`${markName}=`) ? 0 : environment.indexOf(`\0${markName}=`) + 1
-    if (at === 0 && !environment.startsWith(`${markName}=`)) return undefined
-    return Buffer.from(environment.slice(at, environment.indexOf('\0', at)), 'latin1').toString('utf8')
+    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8')
+    return environment.split('\0').find((entry) => entry.startsWith(`${markName}=`))
   } catch {
     return undefined // it ended meanwhile, or is another user's
   }
