@@ -1,7 +1,7 @@
 // The five import rules of ARCHITECTURE.md. (1) no cycles (2) decide/ is pure (3) only compose/ imports adapters
 // (4) a slice is entered by its index.ts (5) downhill only.
 const order = [
-  'access', 'projects', 'artifacts', 'tracking', 'registry', 'validation', 'labels', 'planning', 'executions', 'serving',
+  'access', 'projects', 'artifacts', 'tracking', 'traces', 'evaluations', 'registry', 'webhooks', 'imports', 'validation', 'labels', 'planning', 'executions', 'serving',
   'gates', 'promotions', 'rollouts', 'monitoring', 'retraining', 'lineage', 'forges', 'dialects',
 ]
 const base = '^src/(kernel|math|ports|db)/'

@@ -26,21 +26,14 @@ export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<void> {
 /** The id of the first entry that was changed or whose predecessor is missing; undefined where the chain is whole. */
 export async function verifyAudit(db: Db): Promise<number | undefined> {
   let previous = ''
-  for await (const row of db.selectFrom('audit').selectAll().orderBy('id').stream()) {
-    const { id, digest, ...entry } = row
-    if (
-      entry.previous !== previous ||
-      digestOfJson({
-        at: entry.at,
-        actor: entry.actor,
-        action: entry.action,
-        subject: entry.subject,
-        details: entry.details,
-        previous,
-      }) !== digest
-    )
-      return id
-    previous = digest
+  for (let last = 0; ; ) {
+    const page = await db.selectFrom('audit').selectAll().where('id', '>', last).orderBy('id').limit(1000).execute()
+    for (const { id, digest, at, actor, action, subject, details, previous: claimed } of page) {
+      const found = digestOfJson({ at, actor, action, subject, details, previous })
+      if (claimed !== previous || found !== digest) return id
+      previous = digest
+      last = id
+    }
+    if (page.length === 0) return undefined
   }
-  return undefined
 }

@@ -3,14 +3,14 @@ import { readConfig, type SettingName, settingDescriptions } from '../compose/co
 import type { CliContext } from './context.ts'
 
 type Parts = { context: () => CliContext; end: (code: number) => void }
-type Flags = Partial<Record<SettingName, unknown>>
+type Flags = Partial<Record<SettingName, unknown>> & { data?: string }
 
 /** `server`, `gateway`, `up`, `down`: the commands that are processes, or start and stop them. */
 export function processCommands(program: Command, { context, end }: Parts): void {
   /** The data folder is an option of every command; here it becomes the setting that it is. */
-  const configOf = async (flags: Flags) => {
+  const configOf = async ({ data, ...flags }: Flags) => {
     const { ownDataDir, env } = context()
-    const all: Flags = { ...flags, dataDir: await ownDataDir() }
+    const all = { ...flags, dataDir: data ?? (await ownDataDir()) }
     return { config: readConfig(all, env), flags: all }
   }
 
@@ -69,7 +69,7 @@ export function processCommands(program: Command, { context, end }: Parts): void
 function withSettings(command: Command): Command {
   for (const { name, flag, description } of settingDescriptions)
     if (name !== 'dataDir') command.option(`${flag} <value>`, description)
-  return command
+  return command.option('--data <folder>', 'the same as --data-dir')
 }
 
 /** Resolves at Ctrl-C or when the process is told to end. */

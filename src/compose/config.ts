@@ -1,11 +1,28 @@
 import { availableParallelism, hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { isPostgresUrl } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 
 /** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
 const settings = z.object({
   dataDir: z.string().default('.modelwright').describe('folder for everything that Modelwright keeps'),
+  database: z
+    .string()
+    .default('')
+    .refine((value) => value === '' || isPostgresUrl(value), 'it must be postgres://…')
+    .describe('postgres://… where the metadata is kept; else SQLite in the data folder'),
+  durability: z
+    .enum(['full', 'normal'])
+    .optional()
+    .describe(
+      'what acknowledged writes survive: a power loss (full, the default on PostgreSQL) or any death of processes (normal, the default on SQLite)',
+    ),
+  replica: z
+    .string()
+    .regex(/^[a-z0-9-]*$/)
+    .default('')
+    .describe('name of a further server on the same data folder and PostgreSQL database'),
   host: z.string().default('127.0.0.1').describe('address to listen on; beyond loopback every request needs a token'),
   port: z.coerce.number().int().min(0).max(65535).default(5000).describe("the server's port"),
   gatewayPort: z.coerce.number().int().min(0).max(65535).default(5001).describe("the gateway's port"),
@@ -37,7 +54,6 @@ export const settingDescriptions = Object.entries(settings.shape).map(([name, sc
 }))
 
 export type Config = Settings & {
-  databasePath: string
   objectsDir: string
   gitDir: string
   workDir: string
@@ -69,11 +85,17 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
       '`modelwright server --help` lists the settings.',
     )
   }
+  if (parsed.data.replica !== '' && parsed.data.database === '')
+    throw new AppError(
+      'BadRequest',
+      `--replica ${parsed.data.replica} needs a database that several servers may use.`,
+      'Name one with --database postgres://…; SQLite belongs to one server.',
+    )
   const dataDir = resolve(parsed.data.dataDir)
   return {
     ...parsed.data,
     dataDir,
-    databasePath: join(dataDir, 'modelwright.db'),
+    database: parsed.data.database || join(dataDir, 'modelwright.db'),
     objectsDir: join(dataDir, 'objects'),
     gitDir: join(dataDir, 'git'),
     workDir: join(dataDir, 'work'),

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { asStorageError, type Db, Dispatcher, onCommit, openDatabase } from '../db/index.ts'
+import { asStorageError, type Db, Dispatcher, isPostgres, onNews, openDatabase } from '../db/index.ts'
 import { mlflowDialect } from '../dialects/mlflow/index.ts'
 import { gitHttp } from '../forges/index.ts'
 import { cannotListen, httpUrl } from '../kernel/listening.ts'
@@ -18,13 +18,18 @@ import { Loop } from './loop.ts'
 import { createSlices } from './slices.ts'
 import { writeFacts } from './supervisor.ts'
 
+const deliveryLeaseMs = 60_000
+
+/** One server serves a data folder; with PostgreSQL further ones may, each under a name. */
+const nameOf = ({ replica }: Config): string => (replica === '' ? 'server' : `server-${replica}`)
+
 export type RunningServer = { url: string; stop: () => Promise<void> }
 
 /** Starts the server: lock, database, slices, door, loops; what a crash left behind is taken up by the loops themselves. */
 export async function startServer(config: Config): Promise<RunningServer> {
   const log = createLog('server', config)
   for (const dir of [config.dataDir, config.runDir, config.workDir, config.gatewayDir]) makeFolder(dir)
-  const lock = lockAsMember(config.runDir, 'server', config.environment)
+  const lock = lockAsMember(config.runDir, nameOf(config), config.environment)
   try {
     return await start(config, log, lock.release)
   } catch (error) {
@@ -35,16 +40,16 @@ export async function startServer(config: Config): Promise<RunningServer> {
 
 async function start(config: Config, log: Logger, releaseLock: () => void): Promise<RunningServer> {
   const ports = createPorts(config)
-  const db = await openDatabase(config.databasePath)
-  // The lock says that no other server is there: what an earlier one held is free.
-  await db.deleteFrom('leases').execute()
+  const db = await openDatabase(config.database, config)
+  // The lock says that no other server is there, which holds only where others cannot reach the database: what was held is free.
+  if (!isPostgres(db)) await db.deleteFrom('leases').execute()
   let url = ''
   const slices = createSlices(config, ports, db, log, {
     trackingUri: () => url,
     publicUrl: () => config.publicUrl || url,
     gatewayUrl: () => httpUrl(config.localHost, config.gatewayPort),
   })
-  await ports.objects.clearLeftovers()
+  if (config.replica === '') await ports.objects.clearLeftovers()
   await slices.access.prepareOwnerToken()
 
   const app = createHttpApp({
@@ -57,15 +62,19 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   mountDoors(app, { config, ports, slices, db, live, log })
   await listen(app, config)
   url = httpUrl(config.localHost, (app.server.address() as AddressInfo).port)
-  writeFacts(config.runDir, 'server', { pid: process.pid, url })
+  writeFacts(config.runDir, nameOf(config), { pid: process.pid, url })
 
   const stopping = new AbortController()
   const dispatcher = new Dispatcher({ db, clock: ports.clock, log })
   const deliveries = slices.subscriptions.map(
-    (subscription) => new Loop(subscription.consumer, 5_000, (signal) => dispatcher.deliverTo(subscription, signal)),
+    (subscription) =>
+      new Loop(subscription.consumer, 5_000, async (signal) => {
+        if (await slices.leases.claim(`events ${subscription.consumer}`, deliveryLeaseMs))
+          await dispatcher.deliverTo(subscription, signal)
+      }),
   )
   const liveLoop = new Loop('live events', 15_000, () => live.pass())
-  onCommit(
+  onNews(
     db,
     soon(() => {
       for (const loop of [...deliveries, liveLoop]) loop.wake()
@@ -85,7 +94,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     await slices.leases.releaseAll()
     await ports.repositories.close()
     await db.destroy()
-    rmSync(join(config.runDir, 'server.json'), { force: true })
+    rmSync(join(config.runDir, `${nameOf(config)}.json`), { force: true })
     releaseLock()
   }
   return { url, stop: () => (stopped ??= stop()) }

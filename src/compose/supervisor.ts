@@ -155,7 +155,7 @@ function writtenFacts(runDir: string, member: Member | 'supervisor'): MemberFact
   }
 }
 
-export function writeFacts(runDir: string, member: Member | 'supervisor', facts: MemberFacts): void {
+export function writeFacts(runDir: string, member: string, facts: MemberFacts): void {
   const path = join(runDir, `${member}.json`)
   writeFileSync(`${path}.partial`, JSON.stringify(facts))
   renameSync(`${path}.partial`, path)

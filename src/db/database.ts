@@ -1,66 +1,94 @@
-import { Kysely, sql, type Transaction } from 'kysely'
-import { AppError, isAppError } from '../kernel/errors.ts'
+import { Kysely, sql } from 'kysely'
+import { isAppError } from '../kernel/errors.ts'
 import { NodeSqliteDialect } from './dialects/node-sqlite.ts'
+import { isPostgres, SharedPostgresDialect } from './dialects/postgres.ts'
+import type { Db, Tx } from './handle.ts'
 import { migrate } from './migrate.ts'
+import { hasNews } from './outbox.ts'
+import { asStorageError } from './storage-errors.ts'
 import type { Tables } from './tables.ts'
+import { WaitingWriters } from './writers.ts'
 
-export type Db = Kysely<Tables>
-export type Tx = Transaction<Tables>
+/** `full`: what was acknowledged survives a power loss; `normal`: any death of processes. */
+export type Durability = 'full' | 'normal'
 
-/** Opens the embedded database (a file path, or `:memory:`) and brings its schema to this version. */
-export async function openDatabase(path: string): Promise<Db> {
-  const db: Db = new Kysely<Tables>({ dialect: new NodeSqliteDialect(path) })
-  await migrate(db)
+const postgresConnections = 10
+
+/**
+ * Opens a database and brings its schema to this version: `postgres://…`, or the embedded one (a file path, or `:memory:`).
+ * Durability is full on PostgreSQL and normal on SQLite unless said otherwise.
+ */
+export async function openDatabase(place: string, options: { durability?: Durability } = {}): Promise<Db> {
+  const onServer = isPostgresUrl(place)
+  const durability = options.durability ?? (onServer ? 'full' : 'normal')
+  const db: Db = new Kysely<Tables>({
+    dialect: onServer
+      ? new SharedPostgresDialect(place, postgresConnections)
+      : new NodeSqliteDialect(place, durability),
+  })
+  try {
+    await migrate(db)
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+  const lazily = onServer && durability === 'normal' ? notWaitingForTheDisk : undefined
+  writersOf.set(db, { usual: new WaitingWriters(db, lazily), durability })
   return db
 }
 
+export const isPostgresUrl = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
+
+const writersOf = new WeakMap<Db, { usual: WaitingWriters; durability: Durability }>()
+
+const notWaitingForTheDisk = (tx: Tx) => sql`set local synchronous_commit = off`.execute(tx)
+
 /**
- * One transaction. `durable` writes survive a power loss (registrations, promotions, approvals, audit); the others survive
- * any death of the process. Inside, await nothing but queries: the connection is held.
+ * One transaction, after all that came before it and before all that come after. `durable` writes survive a power loss whatever
+ * the database's durability (registrations, promotions, approvals, audit). Inside, await nothing but queries: others wait.
  */
 export async function transact<T>(
   db: Db,
   work: (tx: Tx) => Promise<T>,
   options: { durable?: boolean } = {},
 ): Promise<T> {
-  const result = await inTransaction(db, work, options)
-  for (const listener of commitListeners.get(db) ?? []) listener()
+  let news = false
+  const telling = async (tx: Tx): Promise<T> => {
+    const result = await work(tx)
+    news = hasNews(tx)
+    return result
+  }
+  const result = await inTransaction(db, telling, options.durable ?? false)
+  if (news) for (const listener of newsListeners.get(db) ?? []) listener()
   return result
 }
 
-const commitListeners = new WeakMap<Db, Set<() => void>>()
+const newsListeners = new WeakMap<Db, Set<() => void>>()
 
-/** Calls after each committed transaction of this process: what waits for news looks at once instead of at the next turn. */
-export function onCommit(db: Db, listener: () => void): void {
-  const listeners = commitListeners.get(db) ?? new Set()
-  commitListeners.set(db, listeners.add(listener))
+/** Calls after each commit of this process that brought events: what waits for them looks at once instead of at the next turn. */
+export function onNews(db: Db, listener: () => void): void {
+  const listeners = newsListeners.get(db) ?? new Set()
+  newsListeners.set(db, listeners.add(listener))
 }
 
-async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, options: { durable?: boolean }): Promise<T> {
+async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, durable: boolean): Promise<T> {
+  const { usual, durability } = writersOf.get(db)!
   try {
-    if (!options.durable) return await db.transaction().execute(work)
-    return await db.connection().execute(async (connection) => {
-      await sql`PRAGMA synchronous = FULL`.execute(connection)
-      try {
-        return await connection.transaction().execute(work)
-      } finally {
-        await sql`PRAGMA synchronous = NORMAL`.execute(connection)
-      }
-    })
+    if (!durable || durability === 'full') return await usual.write(work)
+    return await (isPostgres(db) ? db.transaction().execute(work) : synchronised(db, work))
   } catch (error) {
-    throw asStorageError(error)
+    throw isAppError(error) ? error : asStorageError(error)
   }
 }
 
-/** SQLITE_FULL and a failing disk become the error that a user can act on. */
-export function asStorageError(error: unknown): unknown {
-  if (isAppError(error)) return error
-  const text = error instanceof Error ? error.message : ''
-  if (!/database or disk is full|disk I\/O error|ENOSPC/.test(text)) return error
-  return new AppError(
-    'StorageFull',
-    `The data folder's disk is full: ${text}.`,
-    'Free space on it; nothing was half written.',
-    { cause: error },
-  )
+/** SQLite takes the level for the connection, so the transaction stands alone. */
+function synchronised<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.connection().execute(async (connection) => {
+    await sql`PRAGMA synchronous = FULL`.execute(connection)
+    try {
+      return await connection.transaction().execute(work)
+    } finally {
+      await sql`PRAGMA synchronous = NORMAL`.execute(connection)
+    }
+  })
 }

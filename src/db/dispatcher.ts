@@ -1,7 +1,8 @@
 import type { AppEvent, EventType } from '../kernel/events.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
-import { type Db, transact } from './database.ts'
+import { transact } from './database.ts'
+import type { Db } from './handle.ts'
 import { eventsAfter } from './outbox.ts'
 
 /** One consumer's interest. `handle` may be called again for the same event after a crash: it must be idempotent. */
@@ -30,7 +31,6 @@ export class Dispatcher {
   readonly #db: Db
   readonly #clock: Clock
   readonly #log: Log
-  readonly #positions = new Map<string, number>()
 
   constructor(parts: { db: Db; clock: Clock; log: Log }) {
     this.#db = parts.db
@@ -40,7 +40,7 @@ export class Dispatcher {
 
   /** Delivers to one consumer all that waits for it. */
   async deliverTo(subscription: Subscription, signal: AbortSignal): Promise<void> {
-    let position = this.#positions.get(subscription.consumer) ?? (await this.#position(subscription.consumer))
+    let position = await this.#position(subscription.consumer)
     while (!signal.aborted) {
       const events = await eventsAfter(this.#db, position, { types: subscription.on, limit: 50 })
       for (const event of events) {
@@ -84,7 +84,6 @@ export class Dispatcher {
       .values({ consumer, position })
       .onConflict((c) => c.column('consumer').doUpdateSet({ position }))
       .execute()
-    this.#positions.set(consumer, position)
   }
 
   async #park(consumer: string, eventId: number, error: unknown): Promise<void> {

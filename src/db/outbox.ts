@@ -1,9 +1,15 @@
 import type { AppEvent, EventType, NewEvent } from '../kernel/events.ts'
 import type { EpochMs } from '../kernel/time.ts'
-import type { Db, Tx } from './database.ts'
+import type { Db, Tx } from './handle.ts'
+
+const telling = new WeakSet<Tx>()
+
+/** Whether an event was written in this transaction. */
+export const hasNews = (tx: Tx): boolean => telling.has(tx)
 
 /** Writes the event in the caller's transaction: told if and only if the change happened. */
 export async function publish(tx: Tx, event: NewEvent, now: EpochMs): Promise<void> {
+  telling.add(tx)
   await tx
     .insertInto('events')
     .values({ type: event.type, payload: JSON.stringify(event.payload), at: now })

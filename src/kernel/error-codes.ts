@@ -37,6 +37,7 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'The Python environment could not be resolved or built.',
   },
+  DatabaseUnavailable: { status: 503, culprit: 'wait', meaning: 'The database does not answer at the moment.' },
   DatabaseUnusable: { status: 500, culprit: 'yours', meaning: 'The database cannot be used by this version.' },
   DependencyMissing: {
     status: 422,

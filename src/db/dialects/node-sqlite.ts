@@ -18,12 +18,15 @@ import {
  */
 export class NodeSqliteDialect implements Dialect {
   readonly #path: string
+  readonly #synchronous: string
 
-  constructor(path: string) {
+  /** `full` waits for the disk at each commit; `normal` loses the last commits in a power loss, never in a crash. */
+  constructor(path: string, durability: 'full' | 'normal' = 'normal') {
     this.#path = path
+    this.#synchronous = durability
   }
 
-  createDriver = (): Driver => new NodeSqliteDriver(this.#path)
+  createDriver = (): Driver => new NodeSqliteDriver(this.#path, this.#synchronous)
   createQueryCompiler = (): SqliteQueryCompiler => new SqliteQueryCompiler()
   createAdapter = (): SqliteAdapter => new SqliteAdapter()
   createIntrospector = (db: Kysely<unknown>): DatabaseIntrospector => new SqliteIntrospector(db)
@@ -31,17 +34,19 @@ export class NodeSqliteDialect implements Dialect {
 
 class NodeSqliteDriver implements Driver {
   readonly #path: string
+  readonly #synchronous: string
   readonly #line = new WaitingLine()
   #connection: NodeSqliteConnection | undefined
 
-  constructor(path: string) {
+  constructor(path: string, synchronous: string) {
     this.#path = path
+    this.#synchronous = synchronous
   }
 
   async init(): Promise<void> {
     const database = new DatabaseSync(this.#path)
     database.exec(
-      'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON',
+      `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${this.#synchronous}; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON`,
     )
     this.#connection = new NodeSqliteConnection(database)
   }

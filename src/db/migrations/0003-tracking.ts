@@ -1,4 +1,5 @@
 import { type CreateTableBuilder, type Kysely, type Migration, sql } from 'kysely'
+import { isPostgres } from '../dialects/postgres.ts'
 
 export const tracking: Migration = {
   async up(db: Kysely<unknown>) {
@@ -73,7 +74,7 @@ async function createMetrics(db: Kysely<unknown>): Promise<void> {
     .addColumn('value', 'double precision', (c) => c.notNull())
     .addColumn('is_nan', 'integer', (c) => c.notNull())
     .addPrimaryKeyConstraint('metric_points_pk', ['series_id', 'step', 'timestamp', 'value', 'is_nan'])
-    .modifyEnd(sql`without rowid`)
+    .modifyEnd(rowsInKeyOrder(db))
     .execute()
 }
 
@@ -166,5 +167,8 @@ function keyed(
     .addColumn('key', 'text', (c) => c.notNull())
     .addColumn('value', 'text', (c) => c.notNull())
     .addPrimaryKeyConstraint(`${table}_pk`, [owner, 'key'] as never[])
-    .modifyEnd(sql`without rowid`) as CreateTableBuilder<string, string>
+    .modifyEnd(rowsInKeyOrder(db)) as CreateTableBuilder<string, string>
 }
+
+/** SQLite keeps such rows in the primary key's own tree; PostgreSQL has no such table. */
+const rowsInKeyOrder = (db: Kysely<unknown>) => (isPostgres(db) ? sql`` : sql`without rowid`)

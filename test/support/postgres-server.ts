@@ -1,0 +1,121 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+
+/** Where the tests' PostgreSQL listens, as a URL without a database; unset where there is none on this machine. */
+export const postgresVariable = 'MODELWRIGHT_TEST_POSTGRES'
+
+/**
+ * vitest's global set-up: one PostgreSQL of Debian's packages for all test files, in a folder of its own, gone afterwards.
+ * A server that is there already may be named by the variable.
+ */
+export default async function startPostgres(): Promise<(() => Promise<void>) | undefined> {
+  if (process.env[postgresVariable] !== undefined) return undefined
+  const binaries = findBinaries()
+  if (!binaries) {
+    if (/\bpostgres\b/.test(process.env.REQUIRE ?? ''))
+      throw new Error('REQUIRE names postgres, but it is not installed')
+    console.log('PostgreSQL suites are skipped: no /usr/lib/postgresql/*/bin/initdb on this machine')
+    return undefined
+  }
+  const server = await startServer(binaries)
+  process.env[postgresVariable] = server.url
+  return server.stop
+}
+
+export type PostgresServer = { url: string; start(): Promise<void>; kill(): Promise<void>; stop(): Promise<void> }
+
+/** A server that a test may also take away and bring back. */
+export async function startServer(binaries = findBinaries()!): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'modelwright-postgres-'))
+  const user = unprivileged()
+  if (user) chownSync(folder, user.uid, user.gid)
+  const data = join(folder, 'data')
+  const as = { ...user, cwd: folder, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC' } }
+  execFileSync(
+    join(binaries, 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C.UTF-8'],
+    { ...as, stdio: 'ignore' },
+  )
+  const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}`
+  let child: ReturnType<typeof spawn> | undefined
+  const start = async () => {
+    child = spawn(
+      join(binaries, 'postgres'),
+      [
+        '-D',
+        data,
+        '-p',
+        String(port),
+        '-k',
+        folder,
+        '-c',
+        'listen_addresses=127.0.0.1',
+        '-c',
+        'fsync=off',
+        '-c',
+        'max_connections=300',
+      ],
+      { ...as, stdio: 'ignore' },
+    )
+    await answering(`${url}/postgres`)
+  }
+  const end = async (signal: NodeJS.Signals) => {
+    if (!child || child.exitCode !== null) return
+    const gone = new Promise((resolve) => child!.once('exit', resolve))
+    child.kill(signal)
+    await gone
+  }
+  await start()
+  return {
+    url,
+    start,
+    kill: () => end('SIGQUIT'),
+    stop: async () => {
+      await end('SIGQUIT')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function findBinaries(): string | undefined {
+  const root = '/usr/lib/postgresql'
+  if (!existsSync(root)) return undefined
+  const folders = readdirSync(root).sort((a, b) => Number(b) - Number(a))
+  return folders.map((version) => join(root, version, 'bin')).find((folder) => existsSync(join(folder, 'initdb')))
+}
+
+/** PostgreSQL refuses to run as root; Debian's package brings a user. */
+function unprivileged(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as { port: number }
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
+
+async function answering(url: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    const client = new pg.Client({ connectionString: url })
+    try {
+      await client.connect()
+      return
+    } catch (error) {
+      if (attempt === 200) throw error
+      await sleep(50)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+}
