@@ -61,6 +61,10 @@ const tasks = {
     install()
     return under24('tools/test.mjs')
   },
+  'test:real'() {
+    install()
+    return under24('tools/test-real.mjs')
+  },
   check() {
     install()
     return under24('tools/check.mjs')

@@ -71,6 +71,15 @@ export function memoryOfTree(pid: number): number {
   return treeOf(pid).reduce((sum, each) => sum + proportionalKb(each), 0) / 1000
 }
 
+/** Processor time that a process and all below it have used, in ms; counted by the kernel in hundredths of a second. */
+export function cpuOfTree(pid: number): number {
+  const ticks = treeOf(pid).map((each) => {
+    const fields = readFileSync(`/proc/${each}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  })
+  return ticks.reduce((sum, each) => sum + each * 10, 0)
+}
+
 function treeOf(pid: number): number[] {
   const children = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
   return [pid, ...children.flatMap((child) => treeOf(Number(child)))]
@@ -91,7 +100,7 @@ async function answers(url: string): Promise<boolean> {
   return (await fetch(url).catch(() => undefined))?.ok === true
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number }

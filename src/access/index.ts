@@ -1,5 +1,13 @@
-// Who may do what: tokens and the audit trail.
-// Owns the owner's token file and the tables `tokens` and `audit`; never decides what a role means elsewhere than in routes' `access`.
+// Who may do what: users, tokens, permissions, and the audit trail.
+// Owns the owner's token file and the tables `tokens`, `users`, `user_tokens`, `user_permissions` and `audit`. It knows that a thing
+// has a type and an id, never what the thing is; what a route needs at least stands in the route's `access`.
 export { AccessService } from './access-service.ts'
 export { appendAudit, verifyAudit } from './audit.ts'
+export { allows, type Deed } from './decide/may.ts'
 export { ownerTokenAt } from './owner-token.ts'
+export { insist, PermissionsService, type Reading } from './permissions-service.ts'
+export { SecretBox, secretsKeyAt } from './secrets.ts'
+export * from './user.ts'
+export * from './users-contract.ts'
+export { userEndpoints } from './users-routes.ts'
+export type { UsersService } from './users-service.ts'

@@ -10,17 +10,23 @@ import { ArtifactFiles } from './artifact-files.ts'
 import * as datasets from './dataset-versions.ts'
 import { onlyUnder, treeOf } from './decide/tree.ts'
 import { type FolderOptions, filesBelow } from './folder.ts'
+import { Settler } from './settler.ts'
+import { Uploads } from './uploads.ts'
 
 /** Folders and files as content; artifacts by path; versions of datasets. */
 export class ArtifactService {
   readonly files: ArtifactFiles
+  readonly uploads: Uploads
+  readonly settler: Settler
   readonly #db: Db
   readonly #objects: ObjectStore
 
   constructor(parts: { db: Db; clock: Clock; objects: ObjectStore }) {
     this.#db = parts.db
     this.#objects = parts.objects
-    this.files = new ArtifactFiles(parts)
+    this.settler = new Settler(parts)
+    this.uploads = new Uploads({ ...parts, settler: this.settler })
+    this.files = new ArtifactFiles({ ...parts, uploads: this.uploads, settler: this.settler })
   }
 
   /** Takes a folder in. The digest names its content alone: paths, bytes and the executable bit, no times. */

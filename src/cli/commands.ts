@@ -1,6 +1,9 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import type { DemoFlags } from './demo.ts'
+import type { ExportOptions } from './export-command.ts'
+import type { GcOptions } from './gc.ts'
+import type { ImportOptions } from './import-command.ts'
 
 export type CommandParts = {
   /** The words of the command line that are no options. */
@@ -144,6 +147,19 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
       ),
     )
 
+  command(
+    'ask',
+    'webhooks [id]',
+    'list webhooks of the model registry; with an id what was sent there, and what failed',
+    ['modelwright webhooks', 'modelwright webhooks 0f9c2f0e-4a55-4c0f-9d0e-0b9a8d1f2a33'],
+  )
+    .option('--limit <n>', 'how many', '20')
+    .action(
+      act(async (context, id: string | undefined, options: { limit: string }) =>
+        (await import('./webhooks.ts')).webhooks(context, id, options),
+      ),
+    )
+
   command('ask', 'why <what>', 'tell why something serves: model, run, commit, data, verdict, approval, rollout', [
     'modelwright why production',
     'modelwright why 06f3k9…            # a prediction id, from the header X-Modelwright-Prediction-Id',
@@ -232,6 +248,111 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
   command('run', 'token', "say where the owner's token lies", ['modelwright token', 'modelwright token --show'])
     .option('--show', 'print the secret itself')
     .action(act(async (context, options: { show?: boolean }) => (await import('./token.ts')).token(context, options)))
+
+  command('run', 'gc', 'purge what was deleted long enough ago, and free what nothing needs any more', [
+    'modelwright gc --dry-run',
+    'modelwright gc --older-than 0s --experiments 7,9',
+  ])
+    .option('--older-than <time>', 'deleted for at least so long; else what the server was told with --retention (30d)')
+    .option('--experiments <ids>', 'only these, separated by commas; they must be deleted')
+    .option('--runs <ids>', 'only these, separated by commas; they must be deleted')
+    .option('--grace <time>', 'how long nothing may have referred to a file; 24h where nothing is said')
+    .option('--dry-run', 'only tell what would go')
+    .action(act(async (context, options: GcOptions) => (await import('./gc.ts')).gc(context, options)))
+
+  const brings = command('tools', 'import', 'bring in what another tracking server holds', [
+    'modelwright import mlflow http://mlflow.example:5000',
+    'modelwright import mlflow mlruns --experiments churn,fraud',
+    'modelwright import mlflow sqlite:///mlflow.db --artifacts reference',
+  ])
+  brings
+    .command('mlflow <uri>')
+    .description(
+      "from an MLflow server's address, an mlruns/ folder, or its database (sqlite:///…, postgresql://…); goes on where it was",
+    )
+    .option('--artifacts <how>', 'copy: their bytes too; reference: they stay where they are', 'copy')
+    .option(
+      '--artifacts-root <folder>',
+      "where `mlflow-artifacts:` of a database's server lies; else mlartifacts beside it",
+    )
+    .option('--experiments <names>', 'only these, by name or id, separated by commas; the registry is left out then')
+    .option('--restart', 'look at everything anew; what is here stays')
+    .option('--dry-run', 'only count what is there')
+    .action(
+      act(async (context, uri: string, options: ImportOptions) =>
+        (await import('./import-command.ts')).importMlflow(context, uri, options),
+      ),
+    )
+
+  const takes = command('tools', 'export', 'write what the server tracks in a form of others', [
+    'modelwright export mlflow backup/mlruns',
+  ])
+  takes
+    .command('mlflow <folder>')
+    .description("as an mlruns/ folder that MLflow's own client reads; goes on where it was")
+    .option('--experiments <names>', 'only these, by name or id, separated by commas; the registry is left out then')
+    .action(
+      act(async (context, folder: string, options: ExportOptions) =>
+        (await import('./export-command.ts')).exportMlflow(context, folder, options),
+      ),
+    )
+
+  const users = command('run', 'users', 'list the users of the server, add and remove them, and make their tokens', [
+    'modelwright users',
+    'modelwright users add ben --password-stdin < password.txt',
+    'modelwright users token ci --as nightly --expires 30d',
+  ]).action(act(async (context) => (await import('./users.ts')).users(context)))
+  users
+    .command('list')
+    .description('list the users')
+    .action(act(async (context) => (await import('./users.ts')).users(context)))
+  users
+    .command('add <name>')
+    .description('add a user')
+    .option('--admin', 'may do everything that the owner may')
+    .option('--password-stdin', 'read a password from standard input; without one the user has tokens only')
+    .action(
+      act(async (context, name: string, options: { admin?: boolean; passwordStdin?: boolean }) =>
+        (await import('./users.ts')).addOne(context, name, options),
+      ),
+    )
+  users
+    .command('password <name>')
+    .description('set another password, read from standard input')
+    .action(act(async (context, name: string) => (await import('./users.ts')).setPassword(context, name)))
+  users
+    .command('admin <name>')
+    .description('make a user an admin')
+    .option('--off', 'an admin no longer')
+    .action(
+      act(async (context, name: string, options: { off?: boolean }) =>
+        (await import('./users.ts')).setAdmin(context, name, options),
+      ),
+    )
+  users
+    .command('remove <name>')
+    .description('remove a user with all tokens and permissions')
+    .action(act(async (context, name: string) => (await import('./users.ts')).removeOne(context, name)))
+  users
+    .command('token <name>')
+    .description('make a token for a user, and print it this once')
+    .option('--as <token>', 'what it is for, once per user', 'default')
+    .option('--expires <duration>', 'how long it counts: 30d, 12h; for ever where it is left out')
+    .action(
+      act(async (context, name: string, options: { expires?: string; as?: string }) =>
+        (await import('./users.ts')).issueToken(context, name, options),
+      ),
+    )
+  users
+    .command('tokens <name>')
+    .description("list a user's tokens")
+    .action(act(async (context, name: string) => (await import('./users.ts')).userTokens(context, name)))
+  users
+    .command('revoke <name> <token>')
+    .description('end a token of a user')
+    .action(
+      act(async (context, name: string, token: string) => (await import('./users.ts')).revokeOne(context, name, token)),
+    )
 
   const gate = command('tools', 'gate', "judge values by a file in the form of Keptn's slo.yaml", [])
   gate

@@ -68,7 +68,11 @@ export function processCommands(program: Command, { context, end }: Parts): void
 /** Every setting of the configuration as a flag, but the one that all commands have. */
 function withSettings(command: Command): Command {
   for (const { name, flag, description } of settingDescriptions)
-    if (name !== 'dataDir') command.option(`${flag} <value>`, description)
+    if (name !== 'dataDir')
+      command.option(
+        `${flag} ${name === 'requireLogin' || name === 'webhookAllowPrivate' ? '[value]' : '<value>'}`,
+        description,
+      )
   return command.option('--data <folder>', 'the same as --data-dir')
 }
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { isPostgresUrl } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
+import { parseDuration } from '../kernel/time.ts'
 
 /** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
 const settings = z.object({
@@ -30,7 +31,38 @@ const settings = z.object({
   allowedHost: z
     .string()
     .default('')
-    .describe('further names, separated by commas, under which the server may be called'),
+    .describe(
+      'further names, separated by commas, under which the server may be called, beside loopback and private addresses; * stands for anything',
+    ),
+  corsOrigin: z
+    .string()
+    .default('')
+    .describe('origins (https://…), separated by commas, whose pages may use the API; * stands for anything'),
+  requireLogin: z
+    .union([z.boolean(), z.stringbool()])
+    .default(false)
+    .describe(
+      "whether on loopback too every request to the server needs a user or a token; else MLflow's API and reading are open there without, also when there are users",
+    ),
+  defaultPermission: z
+    .enum(['READ', 'USE', 'EDIT', 'MANAGE', 'NO_PERMISSIONS'])
+    .default('READ')
+    .describe(
+      'what a user may do with an experiment or model that no permission speaks of (READ, USE, EDIT, MANAGE or NO_PERMISSIONS)',
+    ),
+  webhookSchemes: z
+    .string()
+    .default('https')
+    .describe('schemes, separated by commas, that the address of a webhook may have'),
+  webhookAllowPrivate: z
+    .union([z.boolean(), z.stringbool()])
+    .default(false)
+    .describe('whether webhooks may lead to this machine and to private networks'),
+  retention: z
+    .string()
+    .default('30d')
+    .refine((text) => parseDuration(text) !== undefined, 'say a duration such as 30d, 12h or 90m')
+    .describe('how long deleted experiments, runs and models can be restored before they go for good'),
   publicUrl: z.string().default('').describe('address of the server as others see it, for links'),
   logLevel: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
@@ -60,6 +92,7 @@ export type Config = Settings & {
   runDir: string
   gatewayDir: string
   ownerTokenPath: string
+  secretsKeyPath: string
   machineName: string
   loopback: boolean
   /** The address under which this machine itself reaches what listens on `host`. */
@@ -102,6 +135,7 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
     runDir: join(dataDir, 'run'),
     gatewayDir: join(dataDir, 'gateway'),
     ownerTokenPath: join(dataDir, 'keys', 'owner.token'),
+    secretsKeyPath: join(dataDir, 'keys', 'secrets.key'),
     machineName: hostname(),
     localHost: localHostOf(parsed.data.host),
     loopback: ['127.0.0.1', 'localhost', '::1'].includes(parsed.data.host),

@@ -55,7 +55,9 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
   const app = createHttpApp({
     log,
     loopback: config.loopback,
-    allowedHosts: config.allowedHost.split(',').filter(Boolean),
+    requireLogin: config.requireLogin,
+    allowedHosts: listIn(config.allowedHost),
+    corsOrigins: listIn(config.corsOrigin),
     authenticate: (authorization) => slices.access.authenticate(authorization),
   })
   const live = new LiveEvents(db)
@@ -90,6 +92,8 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     await app.close()
     await Promise.all(running)
     await slices.engine.idle()
+    await slices.artifacts.settler.stop()
+    await slices.webhookDeliveries.idle()
     await slices.preparation.settled()
     await slices.leases.releaseAll()
     await ports.repositories.close()
@@ -135,6 +139,12 @@ async function listen(app: ReturnType<typeof createHttpApp>, config: Config): Pr
     throw cannotListen(config, { host: '--host', port: '--port' }, error as NodeJS.ErrnoException)
   }
 }
+
+const listIn = (setting: string): string[] =>
+  setting
+    .split(',')
+    .map((one) => one.trim())
+    .filter(Boolean)
 
 /** Many commits in a moment are one reason to look. */
 function soon(act: () => void): () => void {

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { AccessService, ownerTokenAt } from '../access/index.ts'
+import { AccessService, ownerTokenAt, SecretBox, secretsKeyAt, userEndpoints } from '../access/index.ts'
 import { ArtifactService } from '../artifacts/index.ts'
 import { type Db, Leases, type Subscription, subscribe } from '../db/index.ts'
+import { EvaluationsService, ReviewQueuesService } from '../evaluations/index.ts'
 import {
   ExecutionEngine,
   ExecutionsService,
@@ -12,8 +13,10 @@ import {
 } from '../executions/index.ts'
 import { PushService } from '../forges/index.ts'
 import { GateService, GateStore, gateEndpoints } from '../gates/index.ts'
+import { ImportsService, importEndpoints } from '../imports/index.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Endpoint } from '../kernel/route.ts'
+import { parseDuration } from '../kernel/time.ts'
 import { LabelsService, labelEndpoints } from '../labels/index.ts'
 import { lineageEndpoints } from '../lineage/index.ts'
 import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
@@ -33,7 +36,9 @@ import {
   rolloutEndpoints,
 } from '../rollouts/index.ts'
 import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/index.ts'
+import { TracesService } from '../traces/index.ts'
 import { TrackingService, trackingEndpoints } from '../tracking/index.ts'
+import { DeliveryEngine, toldEvents, WebhooksService, webhookEndpoints } from '../webhooks/index.ts'
 import type { Ports } from './adapters.ts'
 import { candidateReader } from './candidate-reader.ts'
 import { championByDigest } from './champion-by-digest.ts'
@@ -42,6 +47,7 @@ import { checkData, profileOf, referenceOf } from './datasets.ts'
 import { aliasFollowsGit as gitOwnedAliases } from './git-owned-aliases.ts'
 import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
+import { Retention, retentionEndpoints } from './retention.ts'
 import { gatewayObserver, predictionLookup, pythonOf, trafficObserver, watchedDeployments } from './serving-views.ts'
 
 const leaseMs = 15_000
@@ -58,11 +64,34 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   const leases = new Leases(db, clock, newId(clock.now()))
   const variable = (name: string) => config.environment[name]
 
-  const access = new AccessService({ db, clock, ownerTokenPath: config.ownerTokenPath })
+  const access = new AccessService({
+    db,
+    clock,
+    ownerTokenPath: config.ownerTokenPath,
+    defaultPermission: config.defaultPermission,
+  })
   const projects = new ProjectsService({ store: new ProjectsStore(db), repositories, clock })
   const artifacts = new ArtifactService({ db, clock, objects })
   const tracking = new TrackingService({ db, clock })
+  const traces = new TracesService({ db, clock, tracking })
+  const evaluations = new EvaluationsService({ db, clock, tracking })
+  const reviewQueues = new ReviewQueuesService({ db, clock, tracking, traces })
   const registry = new RegistryService({ db, clock })
+  const imports = new ImportsService({ db, clock, artifacts, tracking })
+  const secrets = new SecretBox(secretsKeyAt(config.secretsKeyPath, config.environment.MODELWRIGHT_SECRETS_KEY))
+  const webhookPolicy = {
+    schemes: config.webhookSchemes.split(',').filter(Boolean),
+    allowPrivate: config.webhookAllowPrivate,
+  }
+  const webhooks = new WebhooksService({ db, clock, secrets, policy: webhookPolicy })
+  const webhookDeliveries = new DeliveryEngine({
+    db,
+    clock,
+    log,
+    secrets,
+    allowPrivate: webhookPolicy.allowPrivate,
+    chance: Math.random,
+  })
 
   const planStore = new PlanStore(db)
   const sources = new SourceReader({ db, repositories, objects, artifacts, store: planStore, clock })
@@ -192,6 +221,17 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     barred: async (place) => stalledReason(await rolloutsStore.latest(place)),
   })
 
+  const retention = new Retention({
+    db,
+    clock,
+    log,
+    objects,
+    artifacts,
+    tracking,
+    traces,
+    retentionMs: parseDuration(config.retention) ?? 0,
+  })
+
   const pushes = new PushService({
     projects,
     repositories,
@@ -208,11 +248,16 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
         ? promotions.onJudged(event.payload, event.at)
         : promotions.onBranchMoved(event.payload, event.at),
     ),
+    subscribe('webhooks', toldEvents, async (event) => {
+      await webhooks.onEvent(event)
+      webhookLoop.wake()
+    }),
     subscribe('aliases', ['desired.changed'], (event) => aliasFollowsGit(event.payload)),
     subscribe('rollouts', ['desired.changed', 'promotion.changed'], async () => rolloutLoop.wake()),
     subscribe('retraining', ['drift.judged', 'labels.received'], async () => retrainingLoop.wake()),
   ]
 
+  const webhookLoop: Loop = new Loop('webhooks', 1_000, (signal) => webhookDeliveries.pass(signal))
   const engineLoop: Loop = new Loop('executions', 2_000, (signal) => engine.pass(engineLoop.wake, signal))
   /** Of several servers one acts. */
   const whileHeld = (name: string, pass: () => Promise<unknown>) => async () => {
@@ -228,8 +273,14 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     2_000,
     whileHeld('retraining', async () => reportFailures(log, 'retraining', await retraining.tick())),
   )
+  const retentionLoop: Loop = new Loop('retention', 60_000, async (signal) => {
+    // What the owner asked this server for it does itself, whoever holds the lease.
+    if (retention.isAsked || (await leases.claim('retention', leaseMs))) await retention.pass(signal)
+  })
   const loops = [
     engineLoop,
+    retentionLoop,
+    webhookLoop,
     new Loop('branches', 10_000, async () => {
       for (const { project, error } of await projects.observeAll())
         log.error({ err: error, project }, 'a repository could not be read')
@@ -237,6 +288,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     new Loop('promotions', 10_000, async () =>
       reportFailures(log, 'promotions', { failures: await promotions.resume() }),
     ),
+    new Loop('metric points', 1_000, () => tracking.settleMetrics()),
     new Loop('predictions', 1_000, () => predictions.ingest()),
     new Loop('prediction tables', 15_000, () => predictions.convert()),
     rolloutLoop,
@@ -249,9 +301,13 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   ]
 
   const endpoints: Endpoint[] = [
+    ...userEndpoints({ users: access.users, clock }),
     ...projectEndpoints(projects),
-    ...trackingEndpoints(tracking),
-    ...registryEndpoints(registry),
+    ...retentionEndpoints(retention, () => retentionLoop.wake()),
+    ...trackingEndpoints(tracking, access.permissions),
+    ...registryEndpoints(registry, access.permissions),
+    ...importEndpoints(imports),
+    ...webhookEndpoints(webhooks),
     ...executionEndpoints({ executions, planner, projects, repositories, clock }),
     ...gateEndpoints(gates),
     ...promotionEndpoints(promotions),
@@ -278,7 +334,12 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     projects,
     artifacts,
     tracking,
+    traces,
+    evaluations,
+    reviewQueues,
     registry,
+    webhooks,
+    webhookDeliveries,
     planner,
     engine,
     preparation,

@@ -1,13 +1,13 @@
 import { Kysely, sql } from 'kysely'
 import { isAppError } from '../kernel/errors.ts'
 import { NodeSqliteDialect } from './dialects/node-sqlite.ts'
-import { isPostgres, SharedPostgresDialect } from './dialects/postgres.ts'
+import { SharedPostgresDialect } from './dialects/postgres.ts'
 import type { Db, Tx } from './handle.ts'
 import { migrate } from './migrate.ts'
 import { hasNews } from './outbox.ts'
 import { asStorageError } from './storage-errors.ts'
 import type { Tables } from './tables.ts'
-import { WaitingWriters } from './writers.ts'
+import { type Synchronising, WaitingWriters } from './writers.ts'
 
 /** `full`: what was acknowledged survives a power loss; `normal`: any death of processes. */
 export type Durability = 'full' | 'normal'
@@ -32,16 +32,34 @@ export async function openDatabase(place: string, options: { durability?: Durabi
     await db.destroy()
     throw error
   }
-  const lazily = onServer && durability === 'normal' ? notWaitingForTheDisk : undefined
-  writersOf.set(db, { usual: new WaitingWriters(db, lazily), durability })
+  writersOf.set(db, new WaitingWriters(db, onServer ? onPostgres(durability) : onSqlite(db, durability)))
   return db
 }
 
 export const isPostgresUrl = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
 
-const writersOf = new WeakMap<Db, { usual: WaitingWriters; durability: Durability }>()
+const writersOf = new WeakMap<Db, WaitingWriters>()
 
-const notWaitingForTheDisk = (tx: Tx) => sql`set local synchronous_commit = off`.execute(tx)
+const onPostgres = (durability: Durability): Synchronising => ({
+  around: (_, transaction) => transaction(),
+  within: async (tx, durable) => {
+    if (durability === 'normal' && !durable) await sql`set local synchronous_commit = off`.execute(tx)
+  },
+})
+
+/** SQLite takes the level for the connection, outside a transaction. */
+const onSqlite = (db: Db, durability: Durability): Synchronising => ({
+  around: async (durable, transaction) => {
+    if (!durable || durability === 'full') return transaction()
+    await sql`PRAGMA synchronous = FULL`.execute(db)
+    try {
+      return await transaction()
+    } finally {
+      await sql`PRAGMA synchronous = NORMAL`.execute(db)
+    }
+  },
+  within: async () => {},
+})
 
 /**
  * One transaction, after all that came before it and before all that come after. `durable` writes survive a power loss whatever
@@ -72,23 +90,9 @@ export function onNews(db: Db, listener: () => void): void {
 }
 
 async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, durable: boolean): Promise<T> {
-  const { usual, durability } = writersOf.get(db)!
   try {
-    if (!durable || durability === 'full') return await usual.write(work)
-    return await (isPostgres(db) ? db.transaction().execute(work) : synchronised(db, work))
+    return await writersOf.get(db)!.write(work, durable)
   } catch (error) {
     throw isAppError(error) ? error : asStorageError(error)
   }
-}
-
-/** SQLite takes the level for the connection, so the transaction stands alone. */
-function synchronised<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return db.connection().execute(async (connection) => {
-    await sql`PRAGMA synchronous = FULL`.execute(connection)
-    try {
-      return await connection.transaction().execute(work)
-    } finally {
-      await sql`PRAGMA synchronous = NORMAL`.execute(connection)
-    }
-  })
 }

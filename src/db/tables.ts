@@ -1,7 +1,9 @@
 import type { ArtifactTables } from './tables/artifacts.ts'
+import type { EvaluationTables } from './tables/evaluations.ts'
 import type { ExecutionTables } from './tables/executions.ts'
 import type { FoundationTables } from './tables/foundation.ts'
 import type { GateTables } from './tables/gates.ts'
+import type { ImportTables } from './tables/imports.ts'
 import type { LabelTables } from './tables/labels.ts'
 import type { MonitoringTables } from './tables/monitoring.ts'
 import type { PlanningTables } from './tables/planning.ts'
@@ -11,10 +13,15 @@ import type { RegistryTables } from './tables/registry.ts'
 import type { RetrainingTables } from './tables/retraining.ts'
 import type { RolloutTables } from './tables/rollouts.ts'
 import type { ServingTables } from './tables/serving.ts'
+import type { TraceTables } from './tables/traces.ts'
 import type { TrackingTables } from './tables/tracking.ts'
+import type { UserTables } from './tables/users.ts'
+import type { WebhookTables } from './tables/webhooks.ts'
 
 /** Every table of the one schema; each slice writes only its own family. */
 export type Tables = LabelTables &
+  EvaluationTables &
+  ImportTables &
   MonitoringTables &
   RetrainingTables &
   FoundationTables &
@@ -27,4 +34,7 @@ export type Tables = LabelTables &
   ProjectsTables &
   ArtifactTables &
   RegistryTables &
+  UserTables &
+  TraceTables &
+  WebhookTables &
   TrackingTables

@@ -16,6 +16,11 @@ export const errorCodes = {
   AlreadyExists: { status: 409, culprit: 'yours', meaning: 'A thing of that name is there already.' },
   Unauthenticated: { status: 401, culprit: 'yours', meaning: 'This needs a token, or the token is not known.' },
   Forbidden: { status: 403, culprit: 'yours', meaning: 'The token is known but does not allow this.' },
+  TooManyAttempts: {
+    status: 429,
+    culprit: 'wait',
+    meaning: 'Passwords were tried too often or too many at once; the answer says when to come back.',
+  },
   NotYetSupported: {
     status: 422,
     culprit: 'yours',
@@ -59,6 +64,11 @@ export const errorCodes = {
     status: 422,
     culprit: 'yours',
     meaning: 'A data file cannot be read as the table that it should be.',
+  },
+  SecretUnreadable: {
+    status: 500,
+    culprit: 'yours',
+    meaning: 'A stored secret cannot be opened with the key that is there.',
   },
   DemoFailed: { status: 500, culprit: 'ours', meaning: 'A stage of the demonstration did not happen.' },
 } as const satisfies Record<string, CodeFacts>

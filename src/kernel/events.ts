@@ -1,7 +1,10 @@
 import type { Digest } from './digest.ts'
-import type { CommitId, ExecutionId } from './ids.ts'
+import type { CommitId, ExecutionId, RunId } from './ids.ts'
 import type { Place } from './place.ts'
 import type { EpochMs } from './time.ts'
+
+/** A registered model as the registry tells of it; `prompt`: it is one of MLflow's prompts, which live among the models. */
+type Registered = { model: string; prompt: boolean }
 
 /**
  * What a slice tells the ones below and beside it. An event is written in the transaction of the change that it tells of,
@@ -22,7 +25,22 @@ export type EventPayloads = {
   'execution.finished': { project: string; executionId: ExecutionId; outcome: 'succeeded' | 'failed' | 'cancelled' }
   'step.changed': { project: string; executionId: ExecutionId; node: string; state: string }
   'gate.judged': { project: string; executionId: ExecutionId; model: string; verdictId: string; outcome: string }
-  'version.registered': { project?: string; model: string; version: number; digest?: Digest }
+  'model.registered': Registered & { tags: Record<string, string>; description?: string }
+  'model.tagged': Registered & { key: string; value: string }
+  'model.untagged': Registered & { key: string }
+  'version.registered': Registered & {
+    project?: string
+    version: number
+    digest?: Digest
+    source: string
+    runId?: RunId
+    tags: Record<string, string>
+    description?: string
+  }
+  'version.tagged': Registered & { version: number; key: string; value: string }
+  'version.untagged': Registered & { version: number; key: string }
+  'alias.set': Registered & { alias: string; version: number }
+  'alias.deleted': Registered & { alias: string }
   'promotion.changed': Place & { promotionId: string; state: string }
   'desired.changed': Place & { commit: CommitId }
   'rollout.changed': Place & { rolloutId: string; state: string }

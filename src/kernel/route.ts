@@ -46,6 +46,9 @@ export type Actor = {
   name: string
   /** A step's token stands for its own run and no other. */
   runId?: string
+  /** A member's user, and whether it may do what the owner may. */
+  userId?: number
+  admin?: boolean
 }
 
 export const anonymous: Actor = { kind: 'anonymous', name: 'local, unauthenticated' }

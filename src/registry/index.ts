@@ -2,6 +2,7 @@
 // It owns which content is which version. It never judges a version (gates/) nor deploys one (rollouts/).
 export { contentDigest } from './decide/content-digest.ts'
 export { signatureColumns } from './decide/signature-columns.ts'
+export { importedVersions } from './import-versions.ts'
 export * from './registry.ts'
 export * from './registry-contract.ts'
 export { registryEndpoints } from './registry-routes.ts'

@@ -1,19 +1,33 @@
-import { type Endpoint, endpoint, type OutputOf } from '../kernel/route.ts'
-import type { ModelVersion, RegisteredModel } from './registry.ts'
+import type { Reading } from '../access/index.ts'
+import { type Actor, type Endpoint, endpoint, type OutputOf } from '../kernel/route.ts'
+import { type ModelVersion, promptTag, type RegisteredModel } from './registry.ts'
 import { getModel, getModelVersion, listModels } from './registry-contract.ts'
 import type { RegistryService } from './registry-service.ts'
 
-export function registryEndpoints(registry: RegistryService): Endpoint[] {
+export function registryEndpoints(registry: RegistryService, reading: Reading): Endpoint[] {
+  const modelFor = async (actor: Actor, name: string): Promise<RegisteredModel> => {
+    const model = await registry.model(name)
+    const isPrompt = model.tags[promptTag]?.toLowerCase() === 'true'
+    await reading.insistOnReading(actor, { type: isPrompt ? 'prompt' : 'registered_model', id: name })
+    return model
+  }
   return [
-    endpoint(listModels, async ({ query }) => {
-      const { items, nextPageToken } = await registry.searchModels(query)
+    endpoint(listModels, async ({ query, actor }) => {
+      const visible = {
+        models: await reading.visibleTo(actor, 'registered_model'),
+        prompts: await reading.visibleTo(actor, 'prompt'),
+      }
+      const { items, nextPageToken } = await registry.searchModels({ ...query, visible })
       return { items: items.map(modelView), ...(nextPageToken ? { nextPageToken } : {}) }
     }),
-    endpoint(getModel, async ({ params }) => ({
-      ...modelView(await registry.model(params.model)),
+    endpoint(getModel, async ({ params, actor }) => ({
+      ...modelView(await modelFor(actor, params.model)),
       versions: (await registry.versions(params.model)).map(versionView),
     })),
-    endpoint(getModelVersion, async ({ params }) => versionView(await registry.version(params.model, params.version))),
+    endpoint(getModelVersion, async ({ params, actor }) => {
+      await modelFor(actor, params.model)
+      return versionView(await registry.version(params.model, params.version))
+    }),
   ]
 }
 

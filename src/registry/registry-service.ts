@@ -1,6 +1,7 @@
 import { type Db, publish, type Tx, transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
+import type { NewEvent } from '../kernel/events.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
@@ -12,11 +13,18 @@ import {
   invalid,
   type KeyValue,
   limits,
-  type Search,
 } from '../tracking/index.ts'
-import { type ModelVersion, type NewVersion, type RegisteredModel, type Stage, stages } from './registry.ts'
-import { searchModels, searchVersions } from './registry-search.ts'
-import { type ModelRow, modelRows, type VersionRow, versionRows } from './registry-store.ts'
+import {
+  type Alias,
+  isPromptBy,
+  type ModelVersion,
+  type NewVersion,
+  type RegisteredModel,
+  type Stage,
+  stages,
+} from './registry.ts'
+import { type RegistrySearch, searchModels, searchVersions } from './registry-search.ts'
+import { type ModelRow, modelRows, recordOf, type VersionRow, versionRows } from './registry-store.ts'
 
 /** Registered models and their versions. Registrations are written so that they survive a power loss. */
 export class RegistryService {
@@ -38,14 +46,15 @@ export class RegistryService {
     checkModelName(model.name)
     for (const tag of model.tags ?? []) checkTag(tag, '', limits.registryTagValue)
     return this.#durably(async (tx) => {
-      await refuseTakenName(tx, model.name)
-      const row = await modelRows.create(tx, { ...model, now: this.#clock.now() })
+      const row = await this.#registerModel(tx, model)
+      if (!row) throw await nameTaken(tx, model.name, isPromptBy(recordOf(model.tags)))
       return (await modelRows.complete(tx, [row]))[0]!
     })
   }
 
   /** Throws NotFound. */
   async model(name: string): Promise<RegisteredModel> {
+    checkModelName(name)
     return (await modelRows.complete(this.#db, [await modelRows.byName(this.#db, name)]))[0]!
   }
 
@@ -54,48 +63,49 @@ export class RegistryService {
     return (await searchModels(this.#db, { limit: 1000 })).items
   }
 
-  searchModels(search: Search): Promise<Found<RegisteredModel>> {
+  searchModels(search: RegistrySearch): Promise<Found<RegisteredModel>> {
     return searchModels(this.#db, search)
   }
 
   describeModel(name: string, description: string): Promise<RegisteredModel> {
-    return this.#changeModel(name, (tx, row, now) =>
-      tx.updateTable('registered_models').set({ description, updated_at: now }).where('id', '=', row.id).execute(),
-    )
+    return this.#changeModel(name, (tx, row) => modelRows.update(tx, row, { description }, this.#clock.now()))
   }
 
   async renameModel(name: string, newName: string): Promise<RegisteredModel> {
     checkModelName(newName, 'new_name')
-    return this.#durably(async (tx) => {
-      const row = await modelRows.byName(tx, name)
+    return this.#changeModel(name, async (tx, row) => {
       await refuseGitOwned(tx, row, `Registered Model ${name} cannot be renamed`)
-      if (newName !== name) await refuseTakenName(tx, newName)
+      if (newName !== name && (await modelRows.find(tx, newName))) throw alreadyExists('Registered Model', newName)
       const now = this.#clock.now()
-      await tx
-        .updateTable('registered_models')
-        .set({ name: newName, updated_at: now })
-        .where('id', '=', row.id)
-        .execute()
+      await modelRows.update(tx, row, { name: newName }, now)
       await tx.updateTable('model_versions').set({ updated_at: now }).where('model_key', '=', row.id).execute()
-      return (await modelRows.complete(tx, [await modelRows.byName(tx, newName)]))[0]!
     })
   }
 
   deleteModel(name: string): Promise<void> {
     return this.#durably(async (tx) => {
-      const row = await modelRows.byName(tx, name)
+      const row = await modelRows.toChange(tx, name)
       await refuseGitOwned(tx, row, `Registered Model ${name} cannot be deleted`)
       await modelRows.delete(tx, row)
     })
   }
 
   async setModelTag(name: string, tag: KeyValue): Promise<void> {
+    checkModelName(name)
     checkTag(tag, '', limits.registryTagValue)
-    await this.#changeModel(name, (tx, row) => modelRows.setTag(tx, row, tag))
+    await this.#changeModel(name, async (tx, row) => {
+      await modelRows.setTag(tx, row, tag)
+      await this.#tell(tx, { type: 'model.tagged', payload: { ...(await registered(tx, row)), ...tag } })
+    })
   }
 
   async deleteModelTag(name: string, key: string): Promise<void> {
-    await this.#changeModel(name, (tx, row) => modelRows.deleteTag(tx, row, key))
+    checkModelName(name)
+    checkTag({ key, value: '' })
+    await this.#changeModel(name, async (tx, row) => {
+      await modelRows.deleteTag(tx, row, key)
+      await this.#tell(tx, { type: 'model.untagged', payload: { ...(await registered(tx, row)), key } })
+    })
   }
 
   // Versions
@@ -107,38 +117,23 @@ export class RegistryService {
   async registerVersion(tx: Tx, version: NewVersion): Promise<{ version: ModelVersion; existed: boolean }> {
     checkModelName(version.model)
     for (const tag of version.tags ?? []) checkTag(tag, '', limits.registryTagValue)
-    const now = this.#clock.now()
-    const model =
-      (await modelRows.find(tx, version.model)) ?? (await modelRows.create(tx, { name: version.model, now }))
+    await this.#registerModel(tx, { name: version.model })
+    const model = await modelRows.toChange(tx, version.model)
     const equal = version.contentDigest && (await versionRows.byContent(tx, model, version.contentDigest))
     if (equal) return { version: await complete(tx, equal), existed: true }
-    const row = await versionRows.create(tx, model, version, now)
-    await publish(
-      tx,
-      {
-        type: 'version.registered',
-        payload: {
-          model: version.model,
-          version: row.version,
-          ...(version.project === undefined ? {} : { project: version.project }),
-          ...(version.manifestDigest === undefined ? {} : { digest: version.manifestDigest }),
-        },
-      },
-      now,
-    )
-    return { version: await complete(tx, row), existed: false }
+    return { version: await this.#addVersion(tx, model, version), existed: false }
   }
 
   /** What MLflow's client does: the model must be there already, and equal content is not looked for. */
-  createVersion(version: NewVersion): Promise<ModelVersion> {
-    return this.#durably(async (tx) => {
-      await modelRows.byName(tx, version.model)
-      return (await this.registerVersion(tx, version)).version
-    })
+  async createVersion(version: NewVersion): Promise<ModelVersion> {
+    checkModelName(version.model)
+    for (const tag of version.tags ?? []) checkTag(tag, '', limits.registryTagValue)
+    return this.#durably(async (tx) => this.#addVersion(tx, await modelRows.toChange(tx, version.model), version))
   }
 
   /** Throws NotFound. */
   async version(model: string, version: number): Promise<ModelVersion> {
+    checkModelName(model)
     return complete(this.#db, await versionRows.get(this.#db, model, version))
   }
 
@@ -168,12 +163,15 @@ export class RegistryService {
     return versionRows.complete(this.#db, rows)
   }
 
-  searchVersions(search: Search): Promise<Found<ModelVersion>> {
+  searchVersions(search: RegistrySearch): Promise<Found<ModelVersion>> {
     return searchVersions(this.#db, search)
   }
 
-  describeVersion(model: string, version: number, description: string): Promise<ModelVersion> {
-    return this.#changeVersion(model, version, (tx, row, now) => versionRows.update(tx, row, { description }, now))
+  /** The model's own time of change stays, as in MLflow. */
+  describeVersion(model: string, version: number, description: string | undefined): Promise<ModelVersion> {
+    return this.#changeVersion(model, version, (tx, row, now) =>
+      versionRows.update(tx, row, { description: description ?? null }, now),
+    )
   }
 
   /** MLflow's stages. `archiveOthers` moves whatever else is in the stage to Archived. */
@@ -183,37 +181,41 @@ export class RegistryService {
       throw invalid(
         `Model version transition cannot archive existing model versions because '${stage}' is not an Active stage. Valid stages are ['Staging', 'Production']`,
       )
-    return this.#changeVersion(model, version, async (tx, row, now) => {
-      if (archiveOthers)
-        await tx
-          .updateTable('model_versions')
-          .set({ stage: 'Archived', updated_at: now })
-          .where('model_key', '=', row.model_key)
-          .where('stage', '=', wanted)
-          .where('version', '!=', version)
-          .execute()
+    return this.#changeVersion(model, version, async (tx, row, now, modelRow) => {
+      if (archiveOthers) await versionRows.archiveOthers(tx, row, wanted, now)
       await versionRows.update(tx, row, { stage: wanted }, now)
+      await modelRows.update(tx, modelRow, {}, now)
     })
   }
 
   deleteVersion(model: string, version: number): Promise<void> {
-    return this.#durably(async (tx) => {
-      const row = await versionRows.get(tx, model, version)
-      const modelRow = await modelRows.byName(tx, model)
+    return this.#onVersion(model, version, async (tx, row, modelRow) => {
       await refuseGitOwned(tx, modelRow, `Model Version (name=${model}, version=${version}) cannot be deleted`, version)
       const now = this.#clock.now()
       await versionRows.delete(tx, row, now)
-      await modelRows.touch(tx, modelRow, now)
+      await modelRows.update(tx, modelRow, {}, now)
     })
   }
 
   async setVersionTag(model: string, version: number, tag: KeyValue): Promise<void> {
+    checkModelName(model)
     checkTag(tag, '', limits.registryTagValue)
-    await this.#durably(async (tx) => versionRows.setTag(tx, await versionRows.get(tx, model, version), tag))
+    await this.#onVersion(model, version, async (tx, row, modelRow) => {
+      await versionRows.setTag(tx, row, tag)
+      await this.#tell(tx, {
+        type: 'version.tagged',
+        payload: { ...(await registered(tx, modelRow)), version, ...tag },
+      })
+    })
   }
 
   async deleteVersionTag(model: string, version: number, key: string): Promise<void> {
-    await this.#durably(async (tx) => versionRows.deleteTag(tx, await versionRows.get(tx, model, version), key))
+    checkModelName(model)
+    checkTag({ key, value: '' })
+    await this.#onVersion(model, version, async (tx, row, modelRow) => {
+      await versionRows.deleteTag(tx, row, key)
+      await this.#tell(tx, { type: 'version.untagged', payload: { ...(await registered(tx, modelRow)), version, key } })
+    })
   }
 
   /** The newest version of each of the stages (all of them where none is named). */
@@ -230,33 +232,35 @@ export class RegistryService {
     checkModelName(model)
     checkAlias(alias)
     checkAliasIsFree(alias)
-    await this.#durably(async (tx) => {
-      await versionRows.get(tx, model, version)
-      const row = await modelRows.byName(tx, model)
-      await refuseGitOwnedAlias(tx, row, alias)
-      await modelRows.setAlias(tx, row, { alias, version, ownedByGit: false })
+    await this.#onVersion(model, version, async (tx, _row, modelRow) => {
+      await refuseGitOwnedAlias(tx, modelRow, alias)
+      await this.#pointAlias(tx, modelRow, { alias, version, ownedByGit: false })
     })
   }
 
   /** For what Git declares: an alias named like an environment. From now on the API cannot move it. */
   async setGitOwnedAlias(tx: Tx, model: string, alias: string, version: number): Promise<void> {
+    const row = await modelRows.toChange(tx, model)
     await versionRows.get(tx, model, version)
-    await modelRows.setAlias(tx, await modelRows.byName(tx, model), { alias, version, ownedByGit: true })
+    const known = await modelRows.alias(tx, row, alias)
+    // Git is looked at again and again; only a change is news.
+    if (known?.ownedByGit && known.version === version) return
+    await this.#pointAlias(tx, row, { alias, version, ownedByGit: true })
   }
 
   /** Git names no version there any more. */
   async releaseGitOwnedAlias(tx: Tx, model: string, alias: string): Promise<void> {
     const row = await modelRows.find(tx, model)
-    if (row && (await modelRows.alias(tx, row, alias))?.ownedByGit) await modelRows.deleteAlias(tx, row, alias)
+    if (row && (await modelRows.alias(tx, row, alias))?.ownedByGit) await this.#removeAlias(tx, row, alias)
   }
 
   async deleteAlias(model: string, alias: string): Promise<void> {
     checkModelName(model)
     checkAlias(alias)
     await this.#durably(async (tx) => {
-      const row = await modelRows.byName(tx, model)
+      const row = await modelRows.toChange(tx, model)
       await refuseGitOwnedAlias(tx, row, alias)
-      await modelRows.deleteAlias(tx, row, alias)
+      await this.#removeAlias(tx, row, alias)
     })
   }
 
@@ -275,31 +279,86 @@ export class RegistryService {
     return this.version(model, target.version)
   }
 
+  /** Undefined where the name is taken: of two at once one registers, and only that one tells of it. */
+  async #registerModel(
+    tx: Tx,
+    model: { name: string; description?: string; tags?: readonly KeyValue[] },
+  ): Promise<ModelRow | undefined> {
+    const row = await modelRows.create(tx, { ...model, now: this.#clock.now() })
+    if (!row) return undefined
+    const tags = recordOf(model.tags)
+    const told = { tags, ...(model.description ? { description: model.description } : {}) }
+    await this.#tell(tx, { type: 'model.registered', payload: { model: row.name, prompt: isPromptBy(tags), ...told } })
+    return row
+  }
+
+  async #addVersion(tx: Tx, model: ModelRow, version: NewVersion): Promise<ModelVersion> {
+    const row = await versionRows.create(tx, model, version, this.#clock.now())
+    const { project, manifestDigest: digest, runId, description } = version
+    const tags = recordOf(version.tags)
+    const payload = {
+      model: model.name,
+      prompt: isPromptBy(tags),
+      version: row.version,
+      source: version.source,
+      tags,
+      ...(project === undefined ? {} : { project }),
+      ...(digest === undefined ? {} : { digest }),
+      ...(runId === undefined ? {} : { runId }),
+      ...(description ? { description } : {}),
+    }
+    await this.#tell(tx, { type: 'version.registered', payload })
+    return complete(tx, row)
+  }
+
+  async #pointAlias(tx: Tx, row: ModelRow, alias: Alias): Promise<void> {
+    await modelRows.setAlias(tx, row, alias)
+    const { ownedByGit: _owned, ...told } = alias
+    await this.#tell(tx, { type: 'alias.set', payload: { ...(await registered(tx, row)), ...told } })
+  }
+
+  async #removeAlias(tx: Tx, row: ModelRow, alias: string): Promise<void> {
+    await modelRows.deleteAlias(tx, row, alias)
+    await this.#tell(tx, { type: 'alias.deleted', payload: { ...(await registered(tx, row)), alias } })
+  }
+
+  #tell(tx: Tx, event: NewEvent): Promise<void> {
+    return publish(tx, event, this.#clock.now())
+  }
+
   #durably<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     return transact(this.#db, work, { durable: true })
   }
 
-  #changeModel(
-    name: string,
-    change: (tx: Tx, row: ModelRow, now: EpochMs) => Promise<unknown>,
-  ): Promise<RegisteredModel> {
+  #changeModel(name: string, change: (tx: Tx, row: ModelRow) => Promise<unknown>): Promise<RegisteredModel> {
     return this.#durably(async (tx) => {
-      const row = await modelRows.byName(tx, name)
-      await change(tx, row, this.#clock.now())
-      return (await modelRows.complete(tx, [await modelRows.byName(tx, name)]))[0]!
+      const row = await modelRows.toChange(tx, name)
+      await change(tx, row)
+      return (await modelRows.complete(tx, [await modelRows.byId(tx, row.id)]))[0]!
+    })
+  }
+
+  #onVersion<T>(
+    model: string,
+    version: number,
+    work: (tx: Tx, row: VersionRow, modelRow: ModelRow) => Promise<T>,
+  ): Promise<T> {
+    return this.#durably(async (tx) => {
+      const found = await modelRows.find(tx, model)
+      // The model is what concurrent changes of its versions and aliases queue for.
+      const modelRow = found && (await modelRows.toChange(tx, model))
+      const row = await versionRows.get(tx, model, version)
+      return work(tx, row, modelRow!)
     })
   }
 
   #changeVersion(
     model: string,
     version: number,
-    change: (tx: Tx, row: VersionRow, now: EpochMs) => Promise<unknown>,
+    change: (tx: Tx, row: VersionRow, now: EpochMs, modelRow: ModelRow) => Promise<unknown>,
   ): Promise<ModelVersion> {
-    return this.#durably(async (tx) => {
-      const row = await versionRows.get(tx, model, version)
-      const now = this.#clock.now()
-      await change(tx, row, now)
-      await modelRows.touch(tx, await modelRows.byName(tx, model), now)
+    return this.#onVersion(model, version, async (tx, row, modelRow) => {
+      await change(tx, row, this.#clock.now(), modelRow)
       return complete(tx, await versionRows.get(tx, model, version))
     })
   }
@@ -313,10 +372,27 @@ function stageNamed(text: string): Stage {
   throw invalid(`Invalid Model Version stage: ${text}. Value must be one of None, Staging, Production, Archived.`)
 }
 
-async function refuseTakenName(db: Db, name: string): Promise<void> {
-  if (await modelRows.find(db, name))
-    throw new AppError('AlreadyExists', `Registered Model (name=${name}) already exists.`, 'Choose another name.')
+/** Models and prompts share their names; MLflow says which of the two is in the way. */
+async function nameTaken(db: Db, name: string, asPrompt: boolean): Promise<AppError> {
+  const kind = (prompt: boolean) => (prompt ? 'Prompt' : 'Registered Model')
+  const { prompt } = await registered(db, await modelRows.byName(db, name))
+  if (prompt === asPrompt) return alreadyExists(kind(asPrompt), name)
+  return new AppError(
+    'AlreadyExists',
+    `Tried to create a ${kind(asPrompt).toLowerCase()} with name '${name}', but the name is already taken by a ` +
+      `${kind(prompt).toLowerCase()}. MLflow does not allow creating a model and a prompt with the same name.`,
+    'Choose another name.',
+  )
 }
+
+const alreadyExists = (kind: string, name: string): AppError =>
+  new AppError('AlreadyExists', `${kind} (name=${name}) already exists.`, 'Choose another name.')
+
+/** How events name a model. */
+const registered = async (db: Db, row: ModelRow): Promise<{ model: string; prompt: boolean }> => ({
+  model: row.name,
+  prompt: isPromptBy(await modelRows.tags(db, row)),
+})
 
 async function refuseGitOwnedAlias(db: Db, model: ModelRow, alias: string): Promise<void> {
   const known = await modelRows.alias(db, model, alias)

@@ -28,10 +28,29 @@ export const modelRows = {
     )
   },
 
+  async byId(db: Db, id: number): Promise<ModelRow> {
+    return db.selectFrom('registered_models').selectAll().where('id', '=', id).executeTakeFirstOrThrow()
+  },
+
+  /**
+   * As `byName`, and until the end of the transaction nobody else changes the model, its versions or aliases. An update that
+   * changes nothing holds the row in every kind of database.
+   */
+  async toChange(tx: Db, name: string): Promise<ModelRow> {
+    const row = await tx
+      .updateTable('registered_models')
+      .set((e) => ({ next_version: e.ref('next_version') }))
+      .where('name', '=', name)
+      .returningAll()
+      .executeTakeFirst()
+    return row ?? this.byName(tx, name)
+  },
+
+  /** Undefined where the name is taken. */
   async create(
     db: Db,
     model: { name: string; description?: string; tags?: readonly KeyValue[]; now: EpochMs },
-  ): Promise<ModelRow> {
+  ): Promise<ModelRow | undefined> {
     const row = await db
       .insertInto('registered_models')
       .values({
@@ -41,14 +60,25 @@ export const modelRows = {
         created_at: model.now,
         updated_at: model.now,
       })
+      .onConflict((c) => c.column('name').doNothing())
       .returningAll()
-      .executeTakeFirstOrThrow()
-    for (const tag of model.tags ?? []) await this.setTag(db, row, tag)
+      .executeTakeFirst()
+    if (row) for (const tag of model.tags ?? []) await this.setTag(db, row, tag)
     return row
   },
 
-  async touch(db: Db, row: ModelRow, now: EpochMs): Promise<void> {
-    await db.updateTable('registered_models').set({ updated_at: now }).where('id', '=', row.id).execute()
+  async update(db: Db, row: ModelRow, change: Partial<Pick<ModelRow, 'name' | 'description'>>, now: EpochMs) {
+    await db
+      .updateTable('registered_models')
+      .set({ ...change, updated_at: now })
+      .where('id', '=', row.id)
+      .execute()
+  },
+
+  async tags(db: Db, row: ModelRow): Promise<Record<string, string>> {
+    return recordOf(
+      await db.selectFrom('registered_model_tags').select(['key', 'value']).where('model_key', '=', row.id).execute(),
+    )
   },
 
   /** The model with all its versions, tags and aliases. */
@@ -108,15 +138,17 @@ export const modelRows = {
       .where('model_key', 'in', keys)
       .orderBy('alias')
       .execute()
-    const latest = await latestOfEachStage(db, keys)
+    const latestOf = Map.groupBy(await latestOfEachStage(db, keys), (version) => version.model)
+    const tagsOf = Map.groupBy(tags, (tag) => tag.model_key)
+    const aliasesOf = Map.groupBy(aliases, (alias) => alias.model_key)
     return rows.map((row) => ({
       name: row.name,
       description: row.description ?? undefined,
       createdAt: row.created_at,
       updatedAt: row.updated_at,
-      tags: record(tags.filter((tag) => tag.model_key === row.id)),
-      aliases: aliases.filter((alias) => alias.model_key === row.id).map(aliasFrom),
-      latestVersions: latest.filter((version) => version.model === row.name),
+      tags: recordOf(tagsOf.get(row.id)),
+      aliases: (aliasesOf.get(row.id) ?? []).map(aliasFrom),
+      latestVersions: latestOf.get(row.name) ?? [],
     }))
   },
 }
@@ -201,6 +233,17 @@ export const versionRows = {
       .execute()
   },
 
+  async archiveOthers(db: Db, row: VersionRow, stage: Stage, now: EpochMs): Promise<void> {
+    await db
+      .updateTable('model_versions')
+      .set({ stage: 'Archived', updated_at: now })
+      .where('model_key', '=', row.model_key)
+      .where('stage', '=', stage)
+      .where('version', '!=', row.version)
+      .where('deleted_at', 'is', null)
+      .execute()
+  },
+
   /** Keeps the row, so that the number stays taken, and nothing that points to it. */
   async delete(db: Db, row: VersionRow, now: EpochMs): Promise<void> {
     await db
@@ -234,14 +277,28 @@ export const versionRows = {
   },
 
   async complete(db: Db, rows: readonly VersionRow[]): Promise<ModelVersion[]> {
-    if (rows.length === 0) return []
+    const versions: ModelVersion[] = []
+    // A database takes only so many parameters in one statement.
+    for (let start = 0; start < rows.length; start += 1000)
+      versions.push(...(await this.completeSome(db, rows.slice(start, start + 1000))))
+    return versions
+  },
+
+  async completeSome(db: Db, rows: readonly VersionRow[]): Promise<ModelVersion[]> {
     const keys = [...new Set(rows.map((row) => row.model_key))]
+    const numbers = [...new Set(rows.map((row) => row.version))]
     const names = await db.selectFrom('registered_models').select(['id', 'name']).where('id', 'in', keys).execute()
-    const tags = await db.selectFrom('model_version_tags').selectAll().where('model_key', 'in', keys).execute()
+    const tags = await db
+      .selectFrom('model_version_tags')
+      .selectAll()
+      .where('model_key', 'in', keys)
+      .where('version', 'in', numbers)
+      .execute()
     const aliases = await db
       .selectFrom('registered_model_aliases')
       .selectAll()
       .where('model_key', 'in', keys)
+      .where('version', 'in', numbers)
       .orderBy('alias')
       .execute()
     const nameOf = new Map(names.map((model) => [model.id, model.name]))
@@ -250,7 +307,7 @@ export const versionRows = {
     return rows.map((row) =>
       versionFrom(row, {
         model: nameOf.get(row.model_key)!,
-        tags: record(tagsOf.get(versionKey(row)) ?? []),
+        tags: recordOf(tagsOf.get(versionKey(row))),
         aliases: (aliasesOf.get(versionKey(row)) ?? []).map((alias) => alias.alias),
       }),
     )
@@ -311,5 +368,6 @@ const aliasFrom = (row: { alias: string; version: number; owned_by_git: number }
   ownedByGit: row.owned_by_git === 1,
 })
 
-const record = (pairs: readonly KeyValue[]): Record<string, string> =>
+/** Of a key that comes twice the last value counts. */
+export const recordOf = (pairs: readonly KeyValue[] = []): Record<string, string> =>
   Object.fromEntries(pairs.map(({ key, value }) => [key, value]))

@@ -3,7 +3,7 @@ import { eachDatabase } from '../../test/support/databases.ts'
 import { type Db, eventsAfter, transact } from '../db/index.ts'
 import { type Digest, digestOf } from '../kernel/digest.ts'
 import type { ExecutionId, RunId } from '../kernel/ids.ts'
-import type { NewVersion } from './registry.ts'
+import { type NewVersion, promptTag } from './registry.ts'
 import { RegistryService } from './registry-service.ts'
 
 eachDatabase('the registry', (database) => {
@@ -59,7 +59,16 @@ eachDatabase('the registry', (database) => {
       await register(judged('a'))
       const events = await eventsAfter(db, 0, { types: ['version.registered'], limit: 10 })
       expect(events.map((event) => event.payload)).toEqual([
-        { project: 'p', model: 'clf', version: 1, digest: digestOf('manifest of a') },
+        {
+          project: 'p',
+          model: 'clf',
+          prompt: false,
+          version: 1,
+          digest: digestOf('manifest of a'),
+          source: 'models:/m-1',
+          runId: 'r1',
+          tags: {},
+        },
       ])
     })
 
@@ -72,6 +81,76 @@ eachDatabase('the registry', (database) => {
       ).rejects.toThrow('power loss')
       expect(await registry.models()).toEqual([])
       expect(await eventsAfter(db, 0, { limit: 10 })).toEqual([])
+    })
+  })
+
+  it('tells of models, tags and aliases in the transaction of the change', async () => {
+    const tags = [{ key: 'k', value: 'v' }]
+    await registry.createModel({ name: 'm', tags, description: 'd' })
+    await registry.createVersion({ model: 'm', source: 's', origin: 'client', tags })
+    await registry.setModelTag('m', { key: 'a', value: 'b' })
+    await registry.deleteModelTag('m', 'a')
+    await registry.setVersionTag('m', 1, { key: 'a', value: 'b' })
+    await registry.deleteVersionTag('m', 1, 'a')
+    await registry.setAlias('m', 'best', 1)
+    await registry.deleteAlias('m', 'best')
+    await expect(registry.setAlias('m', 'best', 2)).rejects.toThrow('not found')
+    await registry.createModel({ name: 'p', tags: [{ key: promptTag, value: 'True' }] })
+    await registry.setModelTag('p', { key: 'a', value: 'b' })
+    const model = { model: 'm', prompt: false }
+    const told = (await eventsAfter(db, 0, { limit: 20 })).map(({ type, payload }) => [type, payload])
+    expect(told).toEqual([
+      ['model.registered', { ...model, tags: { k: 'v' }, description: 'd' }],
+      ['version.registered', { ...model, version: 1, source: 's', tags: { k: 'v' } }],
+      ['model.tagged', { ...model, key: 'a', value: 'b' }],
+      ['model.untagged', { ...model, key: 'a' }],
+      ['version.tagged', { ...model, version: 1, key: 'a', value: 'b' }],
+      ['version.untagged', { ...model, version: 1, key: 'a' }],
+      ['alias.set', { ...model, alias: 'best', version: 1 }],
+      ['alias.deleted', { ...model, alias: 'best' }],
+      ['model.registered', { model: 'p', prompt: true, tags: { [promptTag]: 'True' } }],
+      ['model.tagged', { model: 'p', prompt: true, key: 'a', value: 'b' }],
+    ])
+  })
+
+  describe('with 64 clients at once', () => {
+    const clients = Array.from({ length: 64 }, (_, index) => index)
+
+    it('gives each version a number of its own, without a gap', async () => {
+      await registry.createModel({ name: 'clf' })
+      const given = await Promise.all(
+        clients.map((client) => registry.createVersion({ model: 'clf', source: `s${client}`, origin: 'client' })),
+      )
+      expect(given.map(({ version }) => version).sort((a, b) => a - b)).toEqual(clients.map((client) => client + 1))
+      expect((await registry.versions('clf')).length).toBe(64)
+    })
+
+    it('registers a model once, whoever comes first', async () => {
+      const outcomes = await Promise.allSettled(clients.map(() => registry.createModel({ name: 'clf' })))
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'AlreadyExists' })
+      expect(await eventsAfter(db, 0, { types: ['model.registered'], limit: 10 })).toHaveLength(1)
+    })
+
+    it('of equal judged content makes one version, with its model', async () => {
+      const registered = await Promise.all(clients.map(() => register(judged('a'))))
+      expect(registered.filter(({ existed }) => !existed)).toHaveLength(1)
+      expect(await numbers()).toEqual([1])
+    })
+
+    it('leaves an alias where it was set last, and none on a deleted version', async () => {
+      for (const version of clients) await register(judged(`v${version}`))
+      await Promise.all(clients.map((client) => registry.setAlias('clf', 'best', client + 1)))
+      const [last] = (await eventsAfter(db, 0, { types: ['alias.set'], limit: 100 })).slice(-1)
+      expect(last?.payload).toMatchObject({ version: (await registry.versionByAlias('clf', 'best')).version })
+      await Promise.allSettled(
+        clients.flatMap((client) => [
+          registry.setAlias('clf', `a${client}`, client + 1),
+          registry.deleteVersion('clf', client + 1),
+        ]),
+      )
+      expect((await registry.model('clf')).aliases).toEqual([])
     })
   })
 
@@ -136,6 +215,73 @@ eachDatabase('the registry', (database) => {
     await registry.renameModel('clf', 'new')
     expect(await registry.versionByAlias('new', 'best')).toMatchObject({ model: 'new', tags: { k: 'v' } })
     await expect(registry.model('clf')).rejects.toMatchObject({ code: 'NotFound' })
+  })
+
+  it('tells thousands of versions in one answer, each with its own tags and aliases', async () => {
+    await registry.createModel({ name: 'clf' })
+    await registry.createVersion({ model: 'clf', source: 's', origin: 'client' })
+    const first = await db.selectFrom('model_versions').selectAll().executeTakeFirstOrThrow()
+    const others = Array.from({ length: 2099 }, (_, index) => ({ ...first, version: index + 2 }))
+    for (let start = 0; start < others.length; start += 1000)
+      await db
+        .insertInto('model_versions')
+        .values(others.slice(start, start + 1000))
+        .execute()
+    for (const n of [500, 1000, 1500, 2000]) await registry.setVersionTag('clf', n, { key: 'n', value: String(n) })
+    await registry.setAlias('clf', 'last', 2100)
+    const { items } = await registry.searchVersions({ limit: 200_000, orderBy: ['version_number ASC'] })
+    expect(items.map(({ version }) => version)).toEqual(Array.from({ length: 2100 }, (_, index) => index + 1))
+    expect(items.filter(({ tags }) => tags.n).map(({ tags }) => tags.n)).toEqual(['500', '1000', '1500', '2000'])
+    expect(items.filter(({ aliases }) => aliases.length > 0).map(({ version }) => version)).toEqual([2100])
+  })
+
+  it('says whether a model or a prompt has the name already', async () => {
+    const tags = [{ key: promptTag, value: 'true' }]
+    await registry.createModel({ name: 'm' })
+    await registry.createModel({ name: 'p', tags })
+    await expect(registry.createModel({ name: 'm' })).rejects.toThrow('Registered Model (name=m) already exists.')
+    await expect(registry.createModel({ name: 'p', tags })).rejects.toThrow('Prompt (name=p) already exists.')
+    await expect(registry.createModel({ name: 'm', tags })).rejects.toThrow(
+      "Tried to create a prompt with name 'm', but the name is already taken by a registered model.",
+    )
+    await expect(registry.createModel({ name: 'p' })).rejects.toThrow('already taken by a prompt')
+  })
+
+  it("a version's description leaves the model's time of change, its stage does not", async () => {
+    await register(judged('a'))
+    const { updatedAt } = await registry.model('clf')
+    await registry.describeVersion('clf', 1, 'd')
+    expect((await registry.model('clf')).updatedAt).toBe(updatedAt)
+    await registry.moveToStage('clf', 1, 'staging', false)
+    expect((await registry.model('clf')).updatedAt).toBeGreaterThan(updatedAt)
+  })
+
+  it.each([
+    [['foo'], "Invalid order by key 'foo' specified"],
+    [['name', 'name DESC'], '`order_by` contains duplicate fields'],
+    [['name SIDEWAYS'], "Invalid ordering key in order_by clause 'name SIDEWAYS'"],
+    [[''], 'Could not be parsed'],
+    [['timestamp', 'last_updated_timestamp'], 'duplicate fields'],
+  ])('refuses to order models by %j', async (orderBy, message) => {
+    await expect(registry.searchModels({ limit: 1, orderBy })).rejects.toThrow(message)
+  })
+
+  it.each([
+    ["attributes.name = 'x'", 'Invalid entity type'],
+    ["run_id = 'x'", "Invalid attribute key 'run_id' specified"],
+    ["name > 'x'", 'Invalid comparator'],
+    ['name = x', 'not quoted'],
+    ["name = 'a' OR name = 'b'", 'Invalid clause'],
+  ])('refuses to look for models by %s', async (filter, message) => {
+    await expect(registry.searchModels({ limit: 1, filter })).rejects.toThrow(message)
+  })
+
+  it.each([
+    ['version_number = 1.5', "Invalid value for numeric attribute 'version_number': 1.5"],
+    ["source_path IN ('a')", "Only ['name', 'run_id'] attributes support comparison with a list"],
+    ["current_stage = 'None'", "Invalid attribute key 'current_stage'"],
+  ])('refuses to look for versions by %s', async (filter, message) => {
+    await expect(registry.searchVersions({ limit: 1, filter })).rejects.toThrow(message)
   })
 
   it.each([

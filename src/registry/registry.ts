@@ -6,6 +6,11 @@ import type { EpochMs } from '../kernel/time.ts'
 export const stages = ['None', 'Staging', 'Production', 'Archived'] as const
 export type Stage = (typeof stages)[number]
 
+/** MLflow's prompts are registered models with this tag; its value counts in any case. */
+export const promptTag = 'mlflow.prompt.is_prompt'
+
+export const isPromptBy = (tags: Record<string, string>): boolean => tags[promptTag]?.toLowerCase() === 'true'
+
 export type Alias = { alias: string; version: number; ownedByGit: boolean }
 
 export type RegisteredModel = {

@@ -1,14 +1,26 @@
 import { type Selectable, sql } from 'kysely'
+import type { Visible } from '../access/index.ts'
 import type { Db } from '../db/index.ts'
 import type { TrackingTables } from '../db/tables/tracking.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { checkExperimentName, checkTag, invalid, limits } from './decide/limits.ts'
 import { type Grammar, parseFilter, parseOrderTerm } from './decide/search-filter.ts'
-import { afterSql, compareSql, orderSql, pageTokenFor, readPageToken, type SortColumn } from './search-sql.ts'
+import {
+  afterSql,
+  compareSql,
+  orderSql,
+  pageTokenFor,
+  readPageToken,
+  type SortColumn,
+  visibleSql,
+} from './search-sql.ts'
 import type { Experiment, ExperimentId, Found, KeyValue, LifecycleView, Search } from './tracking.ts'
 
 type Row = Selectable<TrackingTables['experiments']>
+
+/** `visible`: those that whoever asks may see; all of them where it is left out. */
+export type ExperimentSearch = Search & { view: LifecycleView; visible?: Visible<ExperimentId> }
 
 /** Experiments and their tags. Each method takes the handle, so that it can be part of a transaction. */
 export const experimentStore = {
@@ -119,7 +131,7 @@ export const experimentStore = {
       )
   },
 
-  async search(db: Db, search: Search & { view: LifecycleView }): Promise<Found<Experiment>> {
+  async search(db: Db, search: ExperimentSearch): Promise<Found<Experiment>> {
     const sort = sortOf(search.orderBy ?? [])
     const question = { of: 'experiments', filter: search.filter ?? '', order: search.orderBy ?? [], view: search.view }
     const after = readPageToken(question, search.pageToken, sort.length)
@@ -130,6 +142,8 @@ export const experimentStore = {
       .orderBy(orderSql(sort))
       .limit(search.limit + 1)
     if (search.view !== 'all') query = query.where('e.lifecycle_stage', '=', search.view)
+    const visible = visibleSql(sql.ref('e.id'), search.visible && visibleNumbers(search.visible))
+    if (visible) query = query.where(visible)
     for (const clause of parseFilter(search.filter, experimentGrammar))
       query = query.where(
         clause.type === 'tag'
@@ -160,10 +174,12 @@ export function nextPage(
   }
 }
 
+/** No experiment has a number beyond the safe ones, nor a negative one: such an id is well-formed and names nothing. */
 export function experimentNumber(experimentId: ExperimentId): number {
-  if (!/^\d{1,15}$/.test(experimentId))
+  if (!/^\s*[+-]?\d+\s*$/.test(experimentId))
     throw invalid(`Invalid experiment ID '${experimentId}'. Experiment ID must be a valid integer.`)
-  return Number(experimentId)
+  const number = Number(experimentId)
+  return Number.isSafeInteger(number) ? number : -1
 }
 
 const experimentColumn: Record<string, string> = {
@@ -263,3 +279,9 @@ async function withTags(db: Db, rows: readonly Row[]): Promise<Experiment[]> {
 
 const noExperiment = (experimentId: string): AppError =>
   new AppError('NotFound', `No Experiment with id=${experimentId} exists`, 'List experiments to see which there are.')
+
+const visibleNumbers = (visible: Visible<ExperimentId>): Visible<number> =>
+  'only' in visible ? { only: numbersOf(visible.only) } : { except: numbersOf(visible.except) }
+
+/** A permission may name an experiment that cannot be. */
+const numbersOf = (ids: readonly ExperimentId[]): number[] => ids.filter((id) => /^\d{1,15}$/.test(id)).map(Number)

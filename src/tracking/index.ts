@@ -1,9 +1,22 @@
 // Experiments, runs, params, tags, metrics and logged models, as MLflow means them.
 // It owns what was logged and the search over it. It never holds an artifact's bytes (artifacts/) nor a model version (registry/).
+export * from './dataset-search.ts'
 export * from './decide/limits.ts'
+export { pythonDumps, pythonFloat, pythonJson, pythonList, pythonText } from './decide/python-words.ts'
 export { type Clause, type Grammar, parseFilter, parseOrderTerm } from './decide/search-filter.ts'
-export { nextPage } from './experiment-store.ts'
-export { afterSql, compareSql, orderSql, readPageToken, type SortColumn } from './search-sql.ts'
+export { experimentNumber, nextPage } from './experiment-store.ts'
+export { type ImportedRun, importedRuns } from './import-runs.ts'
+export {
+  doom,
+  doomedLeft,
+  type Elsewhere,
+  type Held,
+  type Purgeable,
+  type PurgeChoice,
+  purgeable,
+  purgeStep,
+} from './purge.ts'
+export { afterSql, compareSql, orderSql, readPageToken, type SortColumn, visibleSql } from './search-sql.ts'
 export * from './tracking.ts'
 export * from './tracking-contract.ts'
 export { trackingEndpoints } from './tracking-routes.ts'

@@ -1,22 +1,33 @@
 import type { Selectable } from 'kysely'
-import type { Db } from '../db/index.ts'
+import { type Db, insertStatement, statement } from '../db/index.ts'
 import type { TrackingTables } from '../db/tables/tracking.ts'
 import { AppError } from '../kernel/errors.ts'
-import { type LoggedModelId, newHexId, type RunId } from '../kernel/ids.ts'
+import { newHexId, type RunId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { checkParam, checkRunId, checkTag, cutParam, cutTag, invalid } from './decide/limits.ts'
-import { readValue } from './decide/metric-value.ts'
+import { pythonText } from './decide/python-words.ts'
 import { readableName } from './decide/run-name.ts'
 import { experimentNumber, experimentStore } from './experiment-store.ts'
-import type { DatasetInput, KeyValue, Lifecycle, MetricPoint, NewRun, Run, RunInfo, RunStatus } from './tracking.ts'
+import type { DatasetInput, KeyValue, Lifecycle, NewRun, Run, RunInfo, RunStatus } from './tracking.ts'
 
 export type RunRow = Selectable<TrackingTables['runs']>
 
 const runNameTag = 'mlflow.runName'
 
-/** Runs with their params, tags, inputs and outputs. */
+const selectRun = statement<RunRow>('select * from runs where run_id = ?')
+
+const pairColumns = { run_key: 'bigint', experiment_id: 'bigint', key: 'text', value: 'text' } as const
+const insertParams = insertStatement<{ key: string }>('run_params', pairColumns, 'on conflict do nothing returning key')
+const upsertTags = insertStatement(
+  'run_tags',
+  pairColumns,
+  'on conflict (run_key, key) do update set value = excluded.value',
+)
+
+/** Runs with their params, tags, inputs and outputs, as they are written; whole runs are read by `completeRuns`. */
 export const runStore = {
-  async create(db: Db, run: NewRun): Promise<RunInfo> {
+  /** The new run whole: nothing of it needs to be read again. */
+  async create(db: Db, run: NewRun): Promise<Run> {
     if (run.runId !== undefined) checkRunId(run.runId)
     const experiment = await experimentStore.active(db, run.experimentId)
     const runId = run.runId ?? (newHexId(run.startedAt) as RunId)
@@ -40,16 +51,24 @@ export const runStore = {
       .returningAll()
       .executeTakeFirstOrThrow()
     if (!tags.has(runNameTag)) tags.set(runNameTag, name)
-    await setTags(
+    const written = await writeTags(
       db,
-      row.run_key,
+      row,
       [...tags].map(([key, value]) => ({ key, value })),
     )
-    return infoFrom(row)
+    return {
+      ...infoFrom(row),
+      tags: Object.fromEntries(written.map(({ key, value }) => [key, value])),
+      params: {},
+      metrics: [],
+      datasetInputs: [],
+      modelInputs: [],
+      modelOutputs: [],
+    }
   },
 
   async row(db: Db, runId: string): Promise<RunRow> {
-    const row = await db.selectFrom('runs').selectAll().where('run_id', '=', runId).executeTakeFirst()
+    const [row] = await selectRun(db, [runId])
     if (!row) throw new AppError('NotFound', `Run with id=${runId} not found`, 'List runs to see which there are.')
     return row
   },
@@ -75,7 +94,7 @@ export const runStore = {
     }
     if (Object.keys(changed).length > 0)
       await db.updateTable('runs').set(changed).where('run_key', '=', row.run_key).execute()
-    if (change.name) await setTags(db, row.run_key, [{ key: runNameTag, value: change.name }])
+    if (change.name) await writeTags(db, row, [{ key: runNameTag, value: change.name }])
     return infoFrom({ ...row, ...changed })
   },
 
@@ -92,37 +111,31 @@ export const runStore = {
   async logParams(db: Db, row: RunRow, given: readonly KeyValue[], options: { inBatch?: boolean } = {}): Promise<void> {
     if (given.length === 0) return
     for (const param of given) checkParam(param)
-    const params = given.map(cutParam)
+    const params = new Map(given.map(cutParam).map((param) => [param.key, param.value]))
+    const { rows: fresh } = await insertParams(
+      db,
+      [...params].map(([key, value]) => [row.run_key, row.experiment_id, key, value]),
+    )
+    if (fresh.length === params.size) return
+    for (const { key } of fresh) params.delete(key)
     const known = await db
       .selectFrom('run_params')
       .select(['key', 'value'])
       .where('run_key', '=', row.run_key)
-      .where(
-        'key',
-        'in',
-        params.map((param) => param.key),
-      )
+      .where('key', 'in', [...params.keys()])
       .execute()
-    const old = new Map(known.map((param) => [param.key, param.value]))
     refuseChange(
       row.run_id,
-      params.flatMap(({ key, value }) =>
-        old.has(key) && old.get(key) !== value ? [{ key, old: old.get(key)!, value }] : [],
-      ),
+      known.flatMap(({ key, value: old }) => (old === params.get(key) ? [] : [{ key, old, value: params.get(key)! }])),
       options.inBatch !== true,
     )
-    const fresh = params.filter((param) => !old.has(param.key))
-    if (fresh.length > 0)
-      await db
-        .insertInto('run_params')
-        .values(fresh.map(({ key, value }) => ({ run_key: row.run_key, key, value })))
-        .onConflict((c) => c.doNothing())
-        .execute()
   },
 
   async setTags(db: Db, row: RunRow, tags: readonly KeyValue[]): Promise<void> {
-    const last = new Map(tags.map((tag) => [tag.key, tag]))
-    await setTags(db, row.run_key, [...last.values()])
+    // An empty name names nothing: MLflow leaves name and tag as they are.
+    const given = tags.filter((tag) => tag.key !== runNameTag || tag.value !== '')
+    const last = new Map(given.map((tag) => [tag.key, tag]))
+    await writeTags(db, row, [...last.values()])
     const name = last.get(runNameTag)?.value
     if (name !== undefined) await db.updateTable('runs').set({ name }).where('run_key', '=', row.run_key).execute()
   },
@@ -149,14 +162,6 @@ export const runStore = {
   async logOutputs(db: Db, row: RunRow, models: readonly { modelId: string; step: number }[]): Promise<void> {
     for (const { modelId, step } of models) await linkModel(db, row.run_key, modelId, 'output', step)
   },
-
-  /** The runs with everything that belongs to them, in the order of the rows. */
-  async complete(db: Db, rows: readonly RunRow[]): Promise<Run[]> {
-    const runs: Run[] = []
-    for (let start = 0; start < rows.length; start += 500)
-      runs.push(...(await completeSome(db, rows.slice(start, start + 500))))
-    return runs
-  },
 }
 
 export const infoFrom = (row: RunRow): RunInfo => ({
@@ -180,14 +185,15 @@ function nameOf(run: NewRun, tagged: string | undefined): string | undefined {
   return run.name || tagged || undefined
 }
 
-async function setTags(db: Db, runKey: number, tags: readonly KeyValue[]): Promise<void> {
-  if (tags.length === 0) return
+/** What was kept of them: long values are cut. */
+async function writeTags(db: Db, row: RunRow, tags: readonly KeyValue[]): Promise<KeyValue[]> {
   for (const tag of tags) checkTag(tag)
-  await db
-    .insertInto('run_tags')
-    .values(tags.map(cutTag).map(({ key, value }) => ({ run_key: runKey, key, value })))
-    .onConflict((c) => c.columns(['run_key', 'key']).doUpdateSet((e) => ({ value: e.ref('excluded.value') })))
-    .execute()
+  const kept = tags.map(cutTag)
+  await upsertTags(
+    db,
+    kept.map(({ key, value }) => [row.run_key, row.experiment_id, key, value]),
+  )
+  return kept
 }
 
 function refuseChange(runId: string, changes: { key: string; old: string; value: string }[], single: boolean): void {
@@ -198,7 +204,8 @@ function refuseChange(runId: string, changes: { key: string; old: string; value:
       `Changing param values is not allowed. Param with key='${first.key}' was already logged with value='${first.old}' for run ID='${runId}'. Attempted logging new value '${first.value}'.`,
     )
   const listed = changes.map(
-    ({ key, old, value }) => `{'key': '${key}', 'old_value': '${old}', 'new_value': '${value}'}`,
+    ({ key, old, value }) =>
+      `{'key': ${pythonText(key)}, 'old_value': ${pythonText(old)}, 'new_value': ${pythonText(value)}}`,
   )
   throw invalid(
     `Changing param values is not allowed. Params were already logged='[${listed.join(', ')}]' for run ID='${runId}'.`,
@@ -223,17 +230,16 @@ async function logDataset(db: Db, row: RunRow, { dataset, tags }: DatasetInput):
     )
     .returning('id')
     .executeTakeFirstOrThrow()
-  await db
+  const linked = await db
     .insertInto('run_inputs')
     .values({ run_key: row.run_key, dataset_id: id })
     .onConflict((c) => c.doNothing())
-    .execute()
+    .returning('dataset_id')
+    .executeTakeFirst()
+  // Of a dataset that the run already has, the first tags stay.
+  if (!linked) return
   for (const [key, value] of Object.entries(tags))
-    await db
-      .insertInto('run_input_tags')
-      .values({ run_key: row.run_key, dataset_id: id, key, value })
-      .onConflict((c) => c.columns(['run_key', 'dataset_id', 'key']).doUpdateSet({ value }))
-      .execute()
+    await db.insertInto('run_input_tags').values({ run_key: row.run_key, dataset_id: id, key, value }).execute()
 }
 
 async function linkModel(
@@ -249,72 +255,3 @@ async function linkModel(
     .onConflict((c) => c.doNothing())
     .execute()
 }
-
-async function completeSome(db: Db, rows: readonly RunRow[]): Promise<Run[]> {
-  if (rows.length === 0) return []
-  const keys = rows.map((row) => row.run_key)
-  const params = byRun(await db.selectFrom('run_params').selectAll().where('run_key', 'in', keys).execute())
-  const tags = byRun(await db.selectFrom('run_tags').selectAll().where('run_key', 'in', keys).execute())
-  const series = byRun(await db.selectFrom('metric_series').selectAll().where('run_key', 'in', keys).execute())
-  const models = byRun(await db.selectFrom('run_models').selectAll().where('run_key', 'in', keys).execute())
-  const inputs = await datasetsOf(db, keys)
-  return rows.map((row) => ({
-    ...infoFrom(row),
-    params: record(params.get(row.run_key)),
-    tags: record(tags.get(row.run_key)),
-    metrics: (series.get(row.run_key) ?? []).map(pointFrom),
-    datasetInputs: inputs.get(row.run_key) ?? [],
-    modelInputs: (models.get(row.run_key) ?? [])
-      .filter((model) => model.direction === 'input')
-      .map((model) => model.model_id as LoggedModelId),
-    modelOutputs: (models.get(row.run_key) ?? [])
-      .filter((model) => model.direction === 'output')
-      .map((model) => ({ modelId: model.model_id as LoggedModelId, step: model.step })),
-  }))
-}
-
-async function datasetsOf(db: Db, keys: readonly number[]): Promise<Map<number, DatasetInput[]>> {
-  const inputs = await db
-    .selectFrom('run_inputs as i')
-    .innerJoin('input_datasets as d', 'd.id', 'i.dataset_id')
-    .selectAll('d')
-    .select('i.run_key')
-    .where('i.run_key', 'in', keys)
-    .orderBy('i.dataset_id')
-    .execute()
-  if (inputs.length === 0) return new Map()
-  const tags = byRun(await db.selectFrom('run_input_tags').selectAll().where('run_key', 'in', keys).execute())
-  const found = new Map<number, DatasetInput[]>()
-  for (const row of inputs) {
-    const own = (tags.get(row.run_key) ?? []).filter((tag) => tag.dataset_id === row.id)
-    const input: DatasetInput = {
-      dataset: {
-        name: row.name,
-        digest: row.digest,
-        sourceType: row.source_type,
-        source: row.source,
-        ...(row.schema === null ? {} : { schema: row.schema }),
-        ...(row.profile === null ? {} : { profile: row.profile }),
-      },
-      tags: record(own),
-    }
-    found.set(row.run_key, [...(found.get(row.run_key) ?? []), input])
-  }
-  return found
-}
-
-type SeriesRow = { key: string; value: number; is_nan: number; step: number; timestamp: number }
-
-const pointFrom = (row: SeriesRow): MetricPoint => ({
-  key: row.key,
-  value: readValue(row),
-  timestamp: row.timestamp,
-  step: row.step,
-})
-
-function byRun<T extends { run_key: number }>(rows: readonly T[]): Map<number, T[]> {
-  return Map.groupBy(rows, (row) => row.run_key)
-}
-
-const record = (pairs: readonly KeyValue[] | undefined): Record<string, string> =>
-  Object.fromEntries((pairs ?? []).map(({ key, value }) => [key, value]))

@@ -1,4 +1,5 @@
 import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely'
+import type { Visible } from '../access/index.ts'
 import { canonicalJson, digestOf } from '../kernel/digest.ts'
 import { invalid } from './decide/limits.ts'
 import type { Clause } from './decide/search-filter.ts'
@@ -61,3 +62,14 @@ function decoded(token: string): { q?: unknown; k?: unknown } {
 }
 
 const shortHash = (question: unknown): string => digestOf(canonicalJson(question)).slice(7, 23)
+
+/** What whoever asks may see, as a condition on the column that names it; undefined where that is everything. */
+export function visibleSql(column: RawBuilder<unknown>, visible: Visible<string | number> | undefined) {
+  if (visible === undefined) return undefined
+  const isAllowed = 'only' in visible
+  const named = isAllowed ? visible.only : visible.except
+  if (named.length === 0) return isAllowed ? sql<SqlBool>`1 = 0` : undefined
+  return isAllowed
+    ? sql<SqlBool>`${column} in (${sql.join(named)})`
+    : sql<SqlBool>`${column} not in (${sql.join(named)})`
+}

@@ -1,3 +1,4 @@
+import type { Reading, Visible } from '../access/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import { type Endpoint, endpoint, type OutputOf } from '../kernel/route.ts'
 import type { LoggedModel, MetricPoint, Run } from './tracking.ts'
@@ -8,10 +9,11 @@ import type { TrackingService } from './tracking-service.ts'
 const atOnce = 1000
 const namedInError = 10
 
-export function trackingEndpoints(tracking: TrackingService): Endpoint[] {
+export function trackingEndpoints(tracking: TrackingService, reading: Reading): Endpoint[] {
   return [
-    endpoint(listExperiments, async ({ query }) => {
-      const { items, nextPageToken } = await tracking.searchExperiments({ ...query, view: 'active' })
+    endpoint(listExperiments, async ({ query, actor }) => {
+      const visible = await reading.visibleTo(actor, 'experiment')
+      const { items, nextPageToken } = await tracking.searchExperiments({ ...query, view: 'active', visible })
       return {
         items: items.map(({ experimentId, name, createdAt, updatedAt, tags }) => ({
           id: experimentId,
@@ -23,9 +25,10 @@ export function trackingEndpoints(tracking: TrackingService): Endpoint[] {
         ...(nextPageToken ? { nextPageToken } : {}),
       }
     }),
-    endpoint(listRuns, async ({ query }) => {
+    endpoint(listRuns, async ({ query, actor }) => {
+      const visible = await reading.visibleTo(actor, 'experiment')
       const { items, nextPageToken } = await tracking.searchRuns({
-        experimentIds: await experimentsNamed(tracking, query.experiment),
+        experimentIds: await experimentsNamed(tracking, query.experiment, visible),
         filter: query.filter,
         orderBy: query.orderBy ? [query.orderBy] : [],
         limit: query.limit,
@@ -33,12 +36,15 @@ export function trackingEndpoints(tracking: TrackingService): Endpoint[] {
       })
       return { items: items.map(runView), ...(nextPageToken ? { nextPageToken } : {}) }
     }),
-    endpoint(getRun, async ({ params }) => {
+    endpoint(getRun, async ({ params, actor }) => {
       const run = await tracking.run(params.id)
+      await reading.insistOnReading(actor, { type: 'experiment', id: run.experimentId })
       const models = await tracking.loggedModels({ runIds: [run.runId] })
       return { ...runView(run), datasets: datasetsView(run), loggedModels: models.map(loggedModelView) }
     }),
-    endpoint(getMetricHistory, async ({ params, query }) => {
+    endpoint(getMetricHistory, async ({ params, query, actor }) => {
+      const run = await tracking.findRun(params.id)
+      if (run) await reading.insistOnReading(actor, { type: 'experiment', id: run.experimentId })
       const { items, nextPageToken } = await tracking.metricHistory(params.id, params.key, query)
       return { items: items.map(pointView), ...(nextPageToken ? { nextPageToken } : {}) }
     }),
@@ -46,15 +52,19 @@ export function trackingEndpoints(tracking: TrackingService): Endpoint[] {
 }
 
 /** A name goes before an id: experiments may be called "7". */
-async function experimentsNamed(tracking: TrackingService, wanted: string | undefined): Promise<string[]> {
+async function experimentsNamed(
+  tracking: TrackingService,
+  wanted: string | undefined,
+  visible: Visible | undefined,
+): Promise<string[]> {
   if (wanted === undefined) {
-    const { items } = await tracking.searchExperiments({ view: 'active', limit: atOnce })
+    const { items } = await tracking.searchExperiments({ view: 'active', limit: atOnce, visible })
     return items.map((experiment) => experiment.experimentId)
   }
   const named = await tracking.experimentByName(wanted)
-  if (named) return [named.experimentId]
-  if (/^\d{1,15}$/.test(wanted)) return [(await tracking.experiment(wanted)).experimentId]
-  const { items } = await tracking.searchExperiments({ view: 'active', limit: atOnce })
+  if (named) return seen([named.experimentId], visible)
+  if (/^\d{1,15}$/.test(wanted)) return seen([(await tracking.experiment(wanted)).experimentId], visible)
+  const { items } = await tracking.searchExperiments({ view: 'active', limit: atOnce, visible })
   const names = items.slice(0, namedInError).map(({ name }) => `"${name}"`)
   throw new AppError(
     'NotFound',
@@ -62,6 +72,11 @@ async function experimentsNamed(tracking: TrackingService, wanted: string | unde
     'Name one of them. What a step logs lies in the experiment of its project, whatever its script sets.',
   )
 }
+
+const seen = (ids: string[], visible: Visible | undefined): string[] =>
+  visible === undefined
+    ? ids
+    : ids.filter((id) => ('only' in visible ? visible.only.includes(id) : !visible.except.includes(id)))
 
 function runView(run: Run): OutputOf<typeof listRuns>['items'][number] {
   const parentRunId = run.tags['mlflow.parentRunId']

@@ -2,10 +2,11 @@ import { type Db, type Tx, transact } from '../db/index.ts'
 import type { LoggedModelId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
+import { completeRuns } from './complete-runs.ts'
 import { type Batch, checkBatch } from './decide/limits.ts'
-import { experimentStore } from './experiment-store.ts'
+import { type ExperimentSearch, experimentStore } from './experiment-store.ts'
 import { type LoggedModelSearch, loggedModelStore } from './logged-model-store.ts'
-import { metricStore } from './metric-store.ts'
+import { metricStore, type StepInterval } from './metric-store.ts'
 import { type RunSearch, searchRuns } from './run-search.ts'
 import { infoFrom, runStore } from './run-store.ts'
 import type {
@@ -27,6 +28,9 @@ import type {
   RunStatus,
   Search,
 } from './tracking.ts'
+
+/** Points moved in one transaction; more would keep others waiting for longer than a few milliseconds. */
+const movedAtOnce = 2_000
 
 /**
  * Experiments, runs, metrics and logged models. What takes a `tx` becomes part of the caller's transaction;
@@ -70,7 +74,7 @@ export class TrackingService {
     return experimentStore.byName(this.#db, name)
   }
 
-  searchExperiments(search: Search & { view: LifecycleView }): Promise<Found<Experiment>> {
+  searchExperiments(search: ExperimentSearch): Promise<Found<Experiment>> {
     return experimentStore.search(this.#db, search)
   }
 
@@ -98,7 +102,7 @@ export class TrackingService {
 
   // Runs
 
-  startRun(tx: Tx, run: NewRun): Promise<RunInfo> {
+  startRun(tx: Tx, run: NewRun): Promise<Run> {
     return runStore.create(tx, run)
   }
 
@@ -128,7 +132,7 @@ export class TrackingService {
 
   async logMetrics(tx: Tx, runId: string, metrics: readonly NewMetric[]): Promise<void> {
     const row = await runStore.activeRow(tx, runId)
-    await metricStore.log(tx, row.run_key, metrics)
+    await metricStore.log(tx, row, metrics)
     await metricStore.logForModels(tx, runId, metrics)
   }
 
@@ -137,7 +141,7 @@ export class TrackingService {
     checkBatch(batch)
     const row = await runStore.activeRow(tx, runId)
     await runStore.logParams(tx, row, batch.params ?? [], { inBatch: true })
-    await metricStore.log(tx, row.run_key, batch.metrics ?? [])
+    await metricStore.log(tx, row, batch.metrics ?? [])
     await metricStore.logForModels(tx, runId, batch.metrics ?? [])
     await runStore.setTags(tx, row, batch.tags ?? [])
   }
@@ -156,7 +160,7 @@ export class TrackingService {
 
   /** Throws NotFound. */
   async run(runId: string): Promise<Run> {
-    return (await runStore.complete(this.#db, [await runStore.row(this.#db, runId)]))[0]!
+    return (await completeRuns(this.#db, [await runStore.row(this.#db, runId)]))[0]!
   }
 
   /** What stands in the run's own row; cheaper than all of it. Undefined where there is no such run. */
@@ -187,13 +191,33 @@ export class TrackingService {
     return Object.fromEntries(metrics.map(({ key, value }) => [key, value]))
   }
 
+  /** All points that were logged so far are brought to where histories are read. */
+  async settleMetrics(): Promise<void> {
+    const ends = await metricStore.arrivals(this.#db)
+    if (!ends) return
+    for (let until = ends.first; until <= ends.last; until += movedAtOnce)
+      await transact(this.#db, (tx) => metricStore.moveArrivals(tx, Math.min(until + movedAtOnce - 1, ends.last)))
+  }
+
   async metricHistory(
     runId: string,
     key: string,
     page: { limit?: number; pageToken?: string } = {},
   ): Promise<Found<MetricPoint>> {
+    await this.settleMetrics()
     const { run_key } = await runStore.row(this.#db, runId)
     return metricStore.history(this.#db, run_key, key, page)
+  }
+
+  /** At most `limit` points, evenly over all points (of the steps of the interval), with the first and the last. */
+  async sampledHistory(
+    runId: string,
+    key: string,
+    choice: { limit: number; interval?: StepInterval },
+  ): Promise<MetricPoint[]> {
+    await this.settleMetrics()
+    const { run_key } = await runStore.row(this.#db, runId)
+    return metricStore.sampled(this.#db, run_key, key, choice)
   }
 
   // Logged models

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
+import { PermissionsService } from '../access/index.ts'
 import { type Db, transact } from '../db/index.ts'
 import type { RunId } from '../kernel/ids.ts'
 import { anonymous, type Endpoint, type OutputOf, type Route } from '../kernel/route.ts'
@@ -17,8 +18,9 @@ eachDatabase('tracking', (database) => {
   beforeEach(async () => {
     db = await database.open()
     time = 1000
-    tracking = new TrackingService({ db, clock: { now: () => time++, sleep: async () => {} } })
-    endpoints = trackingEndpoints(tracking)
+    const clock = { now: () => time++, sleep: async () => {} }
+    tracking = new TrackingService({ db, clock })
+    endpoints = trackingEndpoints(tracking, new PermissionsService({ db, clock, defaultPermission: 'READ' }))
   })
   afterEach(() => db.destroy())
 

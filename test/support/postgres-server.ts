@@ -15,22 +15,23 @@ export const postgresVariable = 'MODELWRIGHT_TEST_POSTGRES'
  */
 export default async function startPostgres(): Promise<(() => Promise<void>) | undefined> {
   if (process.env[postgresVariable] !== undefined) return undefined
-  const binaries = findBinaries()
+  const binaries = postgresBinaries()
   if (!binaries) {
     if (/\bpostgres\b/.test(process.env.REQUIRE ?? ''))
       throw new Error('REQUIRE names postgres, but it is not installed')
     console.log('PostgreSQL suites are skipped: no /usr/lib/postgresql/*/bin/initdb on this machine')
     return undefined
   }
-  const server = await startServer(binaries)
+  const server = await startServer()
   process.env[postgresVariable] = server.url
   return server.stop
 }
 
 export type PostgresServer = { url: string; start(): Promise<void>; kill(): Promise<void>; stop(): Promise<void> }
 
-/** A server that a test may also take away and bring back. */
-export async function startServer(binaries = findBinaries()!): Promise<PostgresServer> {
+/** A server that a test may also take away and bring back. It waits for the disk only where that is what is measured. */
+export async function startServer({ synchronised = false } = {}): Promise<PostgresServer> {
+  const binaries = postgresBinaries()!
   const folder = mkdtempSync(join(tmpdir(), 'modelwright-postgres-'))
   const user = unprivileged()
   if (user) chownSync(folder, user.uid, user.gid)
@@ -57,7 +58,7 @@ export async function startServer(binaries = findBinaries()!): Promise<PostgresS
         '-c',
         'listen_addresses=127.0.0.1',
         '-c',
-        'fsync=off',
+        `fsync=${synchronised ? 'on' : 'off'}`,
         '-c',
         'max_connections=300',
       ],
@@ -83,7 +84,7 @@ export async function startServer(binaries = findBinaries()!): Promise<PostgresS
   }
 }
 
-function findBinaries(): string | undefined {
+export function postgresBinaries(): string | undefined {
   const root = '/usr/lib/postgresql'
   if (!existsSync(root)) return undefined
   const folders = readdirSync(root).sort((a, b) => Number(b) - Number(a))

@@ -10,6 +10,7 @@ import type { ZodError } from 'zod'
 import { asStorageError } from '../../db/index.ts'
 import { AppError, bug } from '../../kernel/errors.ts'
 import type { Actor, Call, Endpoint, RouteAccess } from '../../kernel/route.ts'
+import { type DoorRules, guardDoor } from './door.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,34 +20,49 @@ declare module 'fastify' {
 
 export type HttpOptions = {
   log: Logger
-  /** Whether the address is loopback: then reading needs no token. */
+  /** Whether the address is loopback: then reading and MLflow's API need no token, unless a login is required there too. */
   loopback: boolean
-  /** Names that the Host header may carry beside loopback ones (against DNS rebinding). */
+  requireLogin?: boolean
+  /** Names that the Host header may carry beside loopback and private ones (against DNS rebinding). */
   allowedHosts: readonly string[]
+  /** Origins whose pages may use the API. */
+  corsOrigins?: readonly string[]
+  /** How long a client may take to send its headers. */
+  headersMs?: number
   authenticate: (authorization: string | undefined) => Promise<Actor>
 }
 
+/** A client that does not end its headers is waited for so long, and for its body: uploads of hours go in parts. */
+const defaultHeadersMs = 20_000
+const checkMs = 5_000
+const requestMs = 3_600_000
+
 /** The HTTP door: who calls, whether they may, what went wrong, in one place for all routes. */
 export function createHttpApp(options: HttpOptions): FastifyInstance {
+  const { headersMs = defaultHeadersMs } = options
   const app: FastifyInstance = Fastify({
     loggerInstance: options.log as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 32 * 1024 * 1024,
     forceCloseConnections: true,
+    requestTimeout: requestMs,
+    http: { headersTimeout: headersMs, connectionsCheckingInterval: Math.min(headersMs, checkMs) },
     routerOptions: { maxParamLength: 2000 },
     // What fails before routing, as an address that cannot be decoded.
     frameworkErrors: (error, request, reply) => answerError(error, request as FastifyRequest, reply as FastifyReply),
   })
   app.decorateRequest('actor')
-  app.addHook('onRequest', async (request) => {
-    refuseForeignHost(request, options)
-    refuseForeignOrigin(request)
+  const rules: DoorRules = { corsOrigins: [], ...options }
+  const everybodyLogsIn = !options.loopback || options.requireLogin === true
+  app.addHook('onRequest', async (request, reply) => {
+    const preflight = guardDoor(request, reply, rules)
+    if (preflight) return preflight
     request.actor = await options.authenticate(request.headers.authorization)
-    if (!options.loopback && request.actor.kind === 'anonymous' && !guardsItself(request.url))
+    if (everybodyLogsIn && request.actor.kind === 'anonymous' && !isOpen(request.url))
       throw new AppError(
         'Unauthenticated',
-        'This server listens beyond loopback, so every request needs a token.',
-        'Send `Authorization: Bearer <token>`; `modelwright token` shows yours.',
+        'You are not authenticated. On this server every request needs a login or a token.',
+        "Send `Authorization: Bearer <token>`, or your user and password; `modelwright token` shows the owner's token.",
       )
   })
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply))
@@ -95,8 +111,8 @@ export function allow(actor: Actor, access: RouteAccess): void {
     )
   if (actor.kind === 'step')
     throw new AppError('Forbidden', "A step's token stands for its own run only.", 'Do this from the CLI instead.')
-  if (access === 'owner' && actor.kind !== 'owner')
-    throw new AppError('Forbidden', `${actor.name} is not the owner.`, 'Ask the owner.')
+  if (access === 'owner' && actor.kind !== 'owner' && actor.admin !== true)
+    throw new AppError('Forbidden', `${actor.name} is neither the owner nor an admin.`, 'Ask the owner.')
 }
 
 function parsePart(schema: Endpoint['route']['params'], value: unknown, part: string) {
@@ -121,6 +137,7 @@ function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   if (error.culprit === 'ours') request.log.error({ err: thrown, url: request.url }, 'a request failed')
   if (error.code === 'Unauthenticated')
     void reply.header('www-authenticate', 'Basic realm="Modelwright", charset="UTF-8"')
+  if (error.code === 'TooManyAttempts' || error.status === 503) void reply.header('retry-after', '1')
   void reply.status(error.status).send({ error: error.toJSON() })
 }
 
@@ -137,32 +154,6 @@ function toAppError(error: unknown): AppError {
   return bug(`Unexpected: ${message ?? String(error)}`, error)
 }
 
-/** Hooks of a push ask with a secret of that push, from this machine; see forges/git-http.ts. */
-const guardsItself = (url: string): boolean => url === '/health' || url.startsWith('/internal/git/')
-
-const loopbackNames = new Set(['localhost', '127.0.0.1', '[::1]'])
-
-function refuseForeignHost(request: FastifyRequest, options: HttpOptions): void {
-  const name = hostName(request.headers.host ?? '')
-  if (!options.loopback || request.url === '/health' || loopbackNames.has(name) || options.allowedHosts.includes(name))
-    return
-  throw new AppError(
-    'Forbidden',
-    `The Host header names "${name}", which is not this server.`,
-    'Start it with --allowed-host to serve under that name.',
-  )
-}
-
-/** A page of another site must not make the browser change anything here. */
-function refuseForeignOrigin(request: FastifyRequest): void {
-  const origin = request.headers.origin
-  if (!origin || request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS') return
-  if (origin !== 'null' && URL.canParse(origin) && new URL(origin).host === request.headers.host) return
-  throw new AppError(
-    'Forbidden',
-    `Requests from pages of ${origin} may not change anything here.`,
-    'Use the page that this server itself serves.',
-  )
-}
-
-const hostName = (host: string): string => host.replace(/:\d+$/, '').toLowerCase()
+/** Hooks of a push ask with a secret of that push, from this machine; see forges/git-http.ts. What the server can do is read before a login. */
+const isOpen = (url: string): boolean =>
+  url === '/health' || url.startsWith('/internal/git/') || /^\/(ajax-)?api\/3\.0\/mlflow\/server-info(\?|$)/.test(url)

@@ -11,19 +11,23 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { linearRegExp } from '../../kernel/linear-regexp.ts'
+
+/** `full` waits for the disk at each commit; `normal` loses the last commits in a power loss, never in a crash. */
+export type Synchronous = 'full' | 'normal'
 
 /**
- * Kysely over Node's own SQLite. One connection: a transaction holds it, everything else waits in line, so work inside a
- * transaction must not await anything but queries.
+ * Kysely over Node's own SQLite, with one connection that writes and one that reads. A transaction holds the writing one, others wait
+ * in line for it, so work inside a transaction must not await anything but queries. What only reads goes on meanwhile, on what is
+ * committed.
  */
 export class NodeSqliteDialect implements Dialect {
   readonly #path: string
-  readonly #synchronous: string
+  readonly #synchronous: Synchronous
 
-  /** `full` waits for the disk at each commit; `normal` loses the last commits in a power loss, never in a crash. */
-  constructor(path: string, durability: 'full' | 'normal' = 'normal') {
+  constructor(path: string, synchronous: Synchronous = 'normal') {
     this.#path = path
-    this.#synchronous = durability
+    this.#synchronous = synchronous
   }
 
   createDriver = (): Driver => new NodeSqliteDriver(this.#path, this.#synchronous)
@@ -32,54 +36,129 @@ export class NodeSqliteDialect implements Dialect {
   createIntrospector = (db: Kysely<unknown>): DatabaseIntrospector => new SqliteIntrospector(db)
 }
 
+const everyConnection =
+  'PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON'
+
+/** With `text REGEXP pattern`, which traces are searched by; PostgreSQL has `~`. */
+function opened(path: string): DatabaseSync {
+  const database = new DatabaseSync(path)
+  database.function('regexp', { deterministic: true }, (pattern, text) =>
+    text === null ? null : Number(linearRegExp(String(pattern))?.test(String(text)) ?? false),
+  )
+  return database
+}
+
 class NodeSqliteDriver implements Driver {
   readonly #path: string
-  readonly #synchronous: string
+  readonly #synchronous: Synchronous
   readonly #line = new WaitingLine()
-  #connection: NodeSqliteConnection | undefined
+  #writer: Statements | undefined
+  #reader: Statements | undefined
 
-  constructor(path: string, synchronous: string) {
+  constructor(path: string, synchronous: Synchronous) {
     this.#path = path
     this.#synchronous = synchronous
   }
 
   async init(): Promise<void> {
-    const database = new DatabaseSync(this.#path)
-    database.exec(
-      `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${this.#synchronous}; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; PRAGMA case_sensitive_like = ON`,
-    )
-    this.#connection = new NodeSqliteConnection(database)
+    const writer = opened(this.#path)
+    writer.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${this.#synchronous}; ${everyConnection}`)
+    this.#writer = new Statements(writer)
+    if (this.#path === ':memory:') return
+    const reader = opened(this.#path)
+    reader.exec(`${everyConnection}; PRAGMA query_only = ON`)
+    this.#reader = new Statements(reader)
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    await this.#line.enter()
-    return this.#connection!
+    return new NodeSqliteConnection(this.#line, this.#writer!, this.#reader)
   }
 
-  async releaseConnection(): Promise<void> {
-    this.#line.leave()
+  async releaseConnection(): Promise<void> {}
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as NodeSqliteConnection).begin()
   }
 
-  beginTransaction = (connection: DatabaseConnection): Promise<void> => execute(connection, 'begin immediate')
-  commitTransaction = (connection: DatabaseConnection): Promise<void> => execute(connection, 'commit')
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await (connection as NodeSqliteConnection).end('commit')
+  }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    // A full disk makes SQLite roll back by itself (sqlite.org/lang_transaction.html); a second rollback would hide the reason.
-    if ((connection as NodeSqliteConnection).isInTransaction) await execute(connection, 'rollback')
+    await (connection as NodeSqliteConnection).end('rollback')
   }
 
   async destroy(): Promise<void> {
-    this.#connection?.close()
+    this.#reader?.close()
+    this.#writer?.close()
   }
 }
 
-async function execute(connection: DatabaseConnection, statement: string): Promise<void> {
-  await connection.executeQuery(CompiledQuery.raw(statement))
+/** What Kysely holds for a query or a transaction: it takes the writing connection only while it writes. */
+class NodeSqliteConnection implements DatabaseConnection {
+  readonly #line: WaitingLine
+  readonly #writer: Statements
+  readonly #reader: Statements | undefined
+  #holdsWriter = false
+
+  constructor(line: WaitingLine, writer: Statements, reader: Statements | undefined) {
+    this.#line = line
+    this.#writer = writer
+    this.#reader = reader
+  }
+
+  async begin(): Promise<void> {
+    await this.#line.enter()
+    this.#holdsWriter = true
+    try {
+      this.#writer.run(CompiledQuery.raw('begin immediate'))
+    } catch (error) {
+      this.#leave()
+      throw error
+    }
+  }
+
+  async end(how: 'commit' | 'rollback'): Promise<void> {
+    if (!this.#holdsWriter) return
+    try {
+      // A full disk makes SQLite roll back by itself (sqlite.org/lang_transaction.html); a second rollback would hide the reason.
+      if (how === 'commit' || this.#writer.isInTransaction) this.#writer.run(CompiledQuery.raw(how))
+    } catch (error) {
+      if (how === 'commit') throw error
+      this.#leave()
+      throw error
+    }
+    this.#leave()
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    if (this.#holdsWriter) return this.#writer.run(query)
+    if (this.#reader && readsOnly(query.sql)) return this.#reader.run(query)
+    await this.#line.enter()
+    try {
+      return this.#writer.run(query)
+    } finally {
+      this.#line.leave()
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: Kysely's interface; nothing here reads a stream, large lists are paged by key.
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('Streams are not supported: read in pages.')
+  }
+
+  #leave(): void {
+    this.#holdsWriter = false
+    this.#line.leave()
+  }
 }
 
-class NodeSqliteConnection implements DatabaseConnection {
+const readsOnly = (text: string): boolean => /^\s*select\b/i.test(text)
+
+/** A connection's prepared statements; the same text is prepared once. */
+class Statements {
   readonly #database: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #known = new Map<string, { statement: StatementSync; hasRows: boolean }>()
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -89,32 +168,27 @@ class NodeSqliteConnection implements DatabaseConnection {
     return this.#database.isTransaction
   }
 
-  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    const statement = this.#prepare(query.sql)
+  run<R>(query: CompiledQuery): QueryResult<R> {
+    const { statement, hasRows } = this.#prepare(query.sql)
     const parameters = query.parameters as SQLInputValue[]
-    if (statement.columns().length > 0) return { rows: statement.all(...parameters) as R[] }
+    if (hasRows) return { rows: statement.all(...parameters) as R[] }
     const { changes, lastInsertRowid } = statement.run(...parameters)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
   }
 
-  async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
-    // A statement of its own: a cached one could be reset by the same query elsewhere while this one is read.
-    for (const row of this.#database.prepare(query.sql).iterate(...(query.parameters as SQLInputValue[])))
-      yield { rows: [row as R] }
-  }
-
   close(): void {
-    this.#statements.clear()
+    this.#known.clear()
     this.#database.close()
   }
 
-  #prepare(text: string): StatementSync {
-    const known = this.#statements.get(text)
+  #prepare(text: string) {
+    const known = this.#known.get(text)
     if (known) return known
     const statement = this.#database.prepare(text)
-    if (this.#statements.size >= 500) this.#statements.delete(this.#statements.keys().next().value!)
-    this.#statements.set(text, statement)
-    return statement
+    const prepared = { statement, hasRows: statement.columns().length > 0 }
+    if (this.#known.size >= 500) this.#known.delete(this.#known.keys().next().value!)
+    this.#known.set(text, prepared)
+    return prepared
   }
 }
 

@@ -6,8 +6,8 @@ import {
   type Driver,
   PostgresAdapter,
   PostgresDialect,
-  PostgresDriver,
   PostgresQueryCompiler,
+  type QueryResult,
 } from 'kysely'
 import pg from 'pg'
 
@@ -28,7 +28,7 @@ export class SharedPostgresDialect extends PostgresDialect {
   }
 
   override createDriver(): Driver {
-    return new SerialWritersDriver({ pool: this.#pool })
+    return new SerialWritersDriver(this.#pool)
   }
 
   override createQueryCompiler(): PostgresQueryCompiler {
@@ -36,10 +36,92 @@ export class SharedPostgresDialect extends PostgresDialect {
   }
 }
 
-class SerialWritersDriver extends PostgresDriver {
+class SerialWritersDriver implements Driver {
+  readonly #pool: pg.Pool
+  readonly #names = new StatementNames()
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return new PostgresConnection(await this.#pool.connect(), this.#names)
+  }
+
+  async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    ;(connection as PostgresConnection).release()
+  }
+
   /** One message: the lock costs no round trip. It ends with the transaction, also where that ends by a lost connection. */
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw(`begin; select pg_advisory_xact_lock(${writersLock})`))
+  beginTransaction = (connection: DatabaseConnection): Promise<void> =>
+    run(connection, `begin; select pg_advisory_xact_lock(${writersLock})`)
+  commitTransaction = (connection: DatabaseConnection): Promise<void> => run(connection, 'commit')
+  rollbackTransaction = (connection: DatabaseConnection): Promise<void> => run(connection, 'rollback')
+
+  async destroy(): Promise<void> {
+    await this.#pool.end()
+  }
+}
+
+async function run(connection: DatabaseConnection, text: string): Promise<void> {
+  await connection.executeQuery(CompiledQuery.raw(text))
+}
+
+class PostgresConnection implements DatabaseConnection {
+  readonly #client: pg.PoolClient
+  readonly #names: StatementNames
+  #broken: Error | undefined
+
+  constructor(client: pg.PoolClient, names: StatementNames) {
+    this.#client = client
+    this.#names = names
+  }
+
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const values = [...query.parameters]
+    const name = values.length > 0 ? this.#names.of(query.sql) : undefined
+    try {
+      const result = await this.#client.query({
+        text: query.sql,
+        ...(values.length > 0 ? { values } : {}),
+        ...(name ? { name } : {}),
+      })
+      return { rows: (result.rows ?? []) as R[], numAffectedRows: BigInt(result.rowCount ?? 0) }
+    } catch (error) {
+      // What PostgreSQL itself says has a severity; anything else is the connection's end.
+      if (!(error instanceof pg.DatabaseError) || /^(57P|08)/.test(error.code ?? '')) this.#broken = error as Error
+      throw error
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: Kysely's interface; nothing here reads a stream, large lists are paged by key.
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('Streams are not supported: read in pages.')
+  }
+
+  /** A broken connection does not go back to the others. */
+  release(): void {
+    this.#client.release(this.#broken)
+  }
+}
+
+const mostNames = 500
+
+/** Texts that come again are prepared under a name, so that the database parses each once a connection. */
+class StatementNames {
+  readonly #seen = new Map<string, string | undefined>()
+  #named = 0
+
+  of(text: string): string | undefined {
+    if (this.#seen.has(text)) {
+      const name = this.#seen.get(text) ?? `s${++this.#named}`
+      this.#seen.set(text, name)
+      return name
+    }
+    if (this.#seen.size < mostNames) this.#seen.set(text, undefined)
+    return undefined
   }
 }
 
@@ -75,10 +157,13 @@ function poolOf(url: string, connections: number): pg.Pool {
     application_name: 'modelwright',
     // A process that stops in the middle of a transaction must not keep all other writers waiting for ever.
     idle_in_transaction_session_timeout: 60_000,
+    // Statements are prepared to be parsed once, not to be planned without knowing their values.
+    options: '-c plan_cache_mode=force_custom_plan',
     types: { getTypeParser: parserOf as typeof pg.types.getTypeParser },
   })
-  // A connection that breaks while nobody uses it: the next query opens another, or says what is wrong.
+  // A connection that breaks while no query runs on it: the next query opens another, or says what is wrong.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

@@ -13,6 +13,14 @@ import { rollouts } from './0012-rollouts.ts'
 import { labels } from './0013-labels.ts'
 import { monitoring } from './0014-monitoring.ts'
 import { retraining } from './0015-retraining.ts'
+import { runSearch } from './0016-run-search.ts'
+import { traces } from './0017-traces.ts'
+import { evaluations } from './0018-evaluations.ts'
+import { webhooks } from './0019-webhooks.ts'
+import { uploads } from './0020-uploads.ts'
+import { users } from './0021-users.ts'
+import { purge } from './0022-purge.ts'
+import { imports } from './0023-imports.ts'
 
 /** Append only: a released migration is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -29,5 +37,13 @@ export const migrations: Record<string, Migration> = {
   '0013-labels': labels,
   '0014-monitoring': monitoring,
   '0015-retraining': retraining,
+  '0016-run-search': runSearch,
+  '0017-traces': traces,
   '0008-gates': gates,
+  '0020-uploads': uploads,
+  '0021-users': users,
+  '0018-evaluations': evaluations,
+  '0019-webhooks': webhooks,
+  '0022-purge': purge,
+  '0023-imports': imports,
 }

@@ -26,19 +26,36 @@ export interface TrackingTables {
     /** The run of the step whose code created this one. */
     owner_run_id: string | null
   }
-  run_params: { run_key: number; key: string; value: string }
-  run_tags: { run_key: number; key: string; value: string }
+  run_params: { run_key: number; experiment_id: number; key: string; value: string }
+  run_tags: { run_key: number; experiment_id: number; key: string; value: string }
   /** One row per run and metric: the latest point, and the integer that its points carry. */
   metric_series: {
     id: Generated<number>
     run_key: number
+    experiment_id: number
     key: string
     value: number
     is_nan: number
     step: number
     timestamp: number
+    /** Of the first batch; while the series is dense, of its first point. */
+    first_step: Generated<number>
+    first_timestamp: Generated<number>
+    /** 1: exactly one point for each step from the first to the latest. */
+    is_dense: Generated<number>
+    /** 1: in the order of steps the timestamps never go back. */
+    is_ordered: Generated<number>
   }
   metric_points: { series_id: number; step: number; timestamp: number; value: number; is_nan: number }
+  /** Points that have arrived and are not yet in their place among `metric_points`. */
+  metric_arrivals: {
+    id: Generated<number>
+    series_id: number
+    step: number
+    timestamp: number
+    value: number
+    is_nan: number
+  }
   input_datasets: {
     id: Generated<number>
     experiment_id: number

@@ -1,18 +1,36 @@
 // MLflow's REST API, as its Python client uses it, translated to artifacts, tracking and registry.
 // It owns paths, wire forms and error bodies. It decides nothing that a slice could decide, and nothing imports it but compose/.
-import type { FastifyInstance } from 'fastify'
+import { text } from 'node:stream/consumers'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MlflowAccess } from './access.ts'
 import { mountArtifacts } from './artifacts.ts'
+import { mountAssessments } from './assessments.ts'
+import { mountEvaluationDatasets } from './evaluation-datasets.ts'
 import { mountExperiments } from './experiments.ts'
+import { mountIssues } from './issues.ts'
+import { mountLabelSchemas } from './label-schemas.ts'
 import { mountLoggedModels } from './logged-models.ts'
+import { rememberText } from './message.ts'
 import { mountMetrics } from './metrics.ts'
 import { answerMlflowError, MlflowError } from './mlflow-error.ts'
 import { mountModelVersions } from './model-versions.ts'
 import { mountNotImplemented } from './not-implemented.ts'
+import { mountOtlp } from './otlp.ts'
 import type { MlflowParts } from './parts.ts'
+import { mountPermissions } from './permissions.ts'
 import { mountRegisteredModels } from './registered-models.ts'
+import { mountReviewQueues } from './review-queues.ts'
+import { guardRoutes } from './route-guards.ts'
 import { mountRuns } from './runs.ts'
+import { mountScorers } from './scorers.ts'
 import { mountServerInfo } from './server-info.ts'
+import { TraceAccess } from './trace-access.ts'
+import { TraceThread } from './trace-thread.ts'
+import { mountTraces } from './traces.ts'
+import { mountTracesV2 } from './traces-v2.ts'
+import { mountUsers } from './users.ts'
+import { mountWebhooks } from './webhooks.ts'
+import { refuseWorkspaces } from './workspaces.ts'
 
 export type { MlflowParts } from './parts.ts'
 
@@ -21,8 +39,11 @@ const bodyLimit = 64 * 1024 * 1024
 /** Mounts the dialect in a scope of its own: its error form and its body parsers are nobody else's. */
 export function mlflowDialect(app: FastifyInstance, parts: MlflowParts): void {
   void app.register(async (scope) => {
-    const access = new MlflowAccess(parts.tracking)
+    const access = new MlflowAccess(parts)
     scope.setErrorHandler(answerMlflowError)
+    refuseWorkspaces(scope)
+    guardRoutes(scope, access)
+    scope.addHook('preValidation', bodyOfGet)
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit }, (_request, body, done) =>
       parseJson(String(body), done),
@@ -35,7 +56,39 @@ export function mlflowDialect(app: FastifyInstance, parts: MlflowParts): void {
     mountLoggedModels(scope, parts, access)
     mountRegisteredModels(scope, parts, access)
     mountModelVersions(scope, parts, access)
+    mountWebhooks(scope, parts, access)
+    mountEvaluationDatasets(scope, parts, access)
+    mountScorers(scope, parts, access)
+    mountIssues(scope, parts, access)
+    mountLabelSchemas(scope, parts, access)
+    mountReviewQueues(scope, parts, access)
+    mountUsers(scope, parts, access)
+    mountPermissions(scope, parts, access)
+    const traceAccess = new TraceAccess({ access, tracking: parts.tracking, traces: parts.traces })
+    const thread = new TraceThread()
+    scope.addHook('onClose', () => thread.close())
+    mountTraces(scope, parts, { access: traceAccess, thread })
+    mountTracesV2(scope, parts, traceAccess)
+    mountAssessments(scope, parts, traceAccess)
+    mountOtlp(scope, parts, { access: traceAccess, thread })
     mountNotImplemented(scope)
+  })
+}
+
+const getBodyLimit = 1024 * 1024
+
+/** Some clients send the message of a GET as its body, which Fastify does not read. */
+async function bodyOfGet(request: FastifyRequest): Promise<void> {
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (request.method !== 'GET' || length === 0) return
+  if (length > getBodyLimit) throw new MlflowError('BAD_REQUEST', 'The body of a GET is at most 1 MB.')
+  const body = await text(request.raw)
+  await new Promise<void>((resolve, reject) => {
+    parseJson(body, (error, value) => {
+      request.body = value
+      if (error) reject(error)
+      else resolve()
+    })
   })
 }
 
@@ -43,6 +96,7 @@ export function mlflowDialect(app: FastifyInstance, parts: MlflowParts): void {
 function parseJson(body: string, done: (error: Error | null, value?: unknown) => void): void {
   try {
     const value: unknown = body.trim() === '' ? {} : JSON.parse(body)
+    if (typeof value !== 'string') rememberText(value, body)
     done(null, typeof value === 'string' ? JSON.parse(value) : value)
   } catch {
     const hint = /\b(NaN|Infinity)\b/.test(String(body))

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { RunId } from '../../kernel/ids.ts'
+import { pythonJson } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit } from './experiments.ts'
 import {
@@ -8,14 +9,16 @@ import {
   integer,
   listOf,
   oneOf,
+  onlyTexts,
+  orZero,
   pairs,
   pathParam,
   queryOf,
   readMessage,
   required,
   text,
-  texts,
 } from './message.ts'
+import { MlflowError } from './mlflow-error.ts'
 import { type MlflowParts, mount } from './parts.ts'
 import { loggedModelWire, tokenWire } from './wire.ts'
 
@@ -58,18 +61,20 @@ export function mountLoggedModels(app: FastifyInstance, { db, tracking }: Mlflow
 
   mount(app, 'POST', '/2.0/mlflow/logged-models/search', async (request) => {
     const search = readMessage(request, {
-      experiment_ids: required(texts),
+      experiment_ids: required(onlyTexts),
       filter: text,
-      datasets: listOf('datasets', { dataset_name: required(text), dataset_digest: text }),
+      datasets: listOf('datasets', { dataset_name: orZero(text), dataset_digest: text }),
       max_results: integer,
       order_by: listOf('order_by', {
-        field_name: required(text),
+        field_name: orZero(text),
         ascending: flag,
         dataset_name: text,
         dataset_digest: text,
       }),
       page_token: text,
     })
+    if (search.datasets?.some(({ dataset_name }) => dataset_name === ''))
+      throw new MlflowError('INVALID_PARAMETER_VALUE', '`dataset_name` in the `datasets` clause must be specified.')
     const { items, nextPageToken } = await tracking.searchLoggedModels({
       experimentIds: search.experiment_ids,
       filter: search.filter,
@@ -83,7 +88,7 @@ export function mountLoggedModels(app: FastifyInstance, { db, tracking }: Mlflow
         datasetName: order.dataset_name,
         datasetDigest: order.dataset_digest,
       })),
-      limit: pageLimit(search.max_results || undefined, { default: 100, max: 1000 }),
+      limit: pageLimit(search.max_results || undefined, { default: 100, max: 50_000 }),
       pageToken: search.page_token,
     })
     return { models: items.map(loggedModelWire), ...tokenWire(nextPageToken) }
@@ -97,6 +102,7 @@ export function mountLoggedModels(app: FastifyInstance, { db, tracking }: Mlflow
   mount(app, 'PATCH', one, async (request) => {
     const modelId = pathParam(request, 'model_id')
     const message = readMessage(request, { status: required(status) })
+    if (message.status === undefined) throw unknownStatus(request.body)
     await access.toLoggedModel(request.actor, modelId)
     return { model: loggedModelWire(await tracking.finalizeLoggedModel(modelId, statusFrom[message.status])) }
   })
@@ -131,3 +137,10 @@ export function mountLoggedModels(app: FastifyInstance, { db, tracking }: Mlflow
     return {}
   })
 }
+
+/** MLflow would leave the model without a status, which nothing can be done with. */
+const unknownStatus = (body: unknown): MlflowError =>
+  new MlflowError(
+    'INVALID_PARAMETER_VALUE',
+    `Invalid value ${pythonJson((body as { status?: unknown }).status)} for parameter 'status' supplied.`,
+  )

@@ -1,49 +1,58 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { LoggedModelId, RunId } from '../../kernel/ids.ts'
-import type { ModelVersion } from '../../registry/index.ts'
+import { isPromptBy, type ModelVersion } from '../../registry/index.ts'
+import { checkModelName, pythonDumps } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
-import { pageLimit } from './experiments.ts'
-import { flag, integer, pairs, readMessage, required, text, texts } from './message.ts'
+import { flag, integer, onlyTexts, orZero, pairs, readMessage, required, seeDocs, text } from './message.ts'
 import { MlflowError } from './mlflow-error.ts'
 import { resolveSource } from './model-source.ts'
 import { type MlflowParts, mount } from './parts.ts'
+import { versionNumber } from './version-number.ts'
 import { tokenWire, versionWire } from './wire.ts'
 
 const root = '/2.0/mlflow/model-versions'
 const versionsTag = 'mlflow.modelVersions'
 
-export function versionNumber(version: string): number {
-  if (/^\s*[+-]?\d{1,9}\s*$/.test(version)) return Number(version)
-  throw new MlflowError('INVALID_PARAMETER_VALUE', `Parameter 'version' must be an integer, got '${version}'.`)
+export function mountModelVersions(app: FastifyInstance, parts: MlflowParts, access: MlflowAccess): void {
+  mountReading(app, parts, access)
+  mountWriting(app, parts, access)
 }
 
-export function mountModelVersions(app: FastifyInstance, parts: MlflowParts, access: MlflowAccess): void {
-  mountReading(app, parts)
-  mountWriting(app, parts, access)
+/** The registry's bounds of a page, in its words: those of tracking are worded otherwise. */
+export function registryLimit(asked: number, max: number): number {
+  if (asked >= 1 && asked <= max) return asked
+  throw new MlflowError(
+    'INVALID_PARAMETER_VALUE',
+    asked < 1
+      ? `Invalid value for max_results. It must be a positive integer, but got ${asked}`
+      : `Invalid value "${asked}" for parameter 'max_results' supplied:  Hint: Value was of type 'str'.${seeDocs}`,
+  )
 }
 
 const versioned = { name: required(text), version: required(text) }
 
-function mountReading(app: FastifyInstance, { registry }: MlflowParts): void {
+function mountReading(app: FastifyInstance, { registry }: MlflowParts, access: MlflowAccess): void {
   mount(app, 'GET', `${root}/get`, async (request) => {
     const { name, version } = readMessage(request, versioned)
     return { model_version: versionWire(await registry.version(name, versionNumber(version))) }
   })
 
   mount(app, 'GET', `${root}/search`, async (request) => {
-    const search = readMessage(request, { filter: text, max_results: integer, order_by: texts, page_token: text })
+    const search = readMessage(request, { filter: text, max_results: integer, order_by: onlyTexts, page_token: text })
     const { items, nextPageToken } = await registry.searchVersions({
       filter: search.filter,
-      limit: pageLimit(search.max_results, { default: 200_000, max: 200_000 }),
+      limit: registryLimit(search.max_results ?? 200_000, 200_000),
       orderBy: search.order_by,
       pageToken: search.page_token,
+      visible: await access.visibleModels(request.actor),
     })
     return { model_versions: items.map(versionWire), ...tokenWire(nextPageToken) }
   })
 
   mount(app, 'GET', `${root}/get-download-uri`, async (request) => {
-    const { name, version } = readMessage(request, versioned)
+    const { name, version } = readMessage(request, { name: orZero(text), version: orZero(text) })
+    checkModelName(name)
     return { artifact_uri: (await registry.version(name, versionNumber(version))).storageLocation }
   })
 }
@@ -69,7 +78,7 @@ function mountWriting(app: FastifyInstance, parts: MlflowParts, access: MlflowAc
   mount(app, 'PATCH', `${root}/update`, async (request) => {
     const { name, version, description } = readMessage(request, { ...versioned, description: text })
     const number = await writable(request, name, version)
-    return { model_version: versionWire(await registry.describeVersion(name, number, description ?? '')) }
+    return { model_version: versionWire(await registry.describeVersion(name, number, description)) }
   })
 
   mount(app, 'POST', `${root}/transition-stage`, async (request) => {
@@ -116,17 +125,17 @@ async function createVersion(request: FastifyRequest, parts: MlflowParts, access
   })
   const resolved = await resolveSource(parts, {
     source: asked.source,
-    runId: asked.run_id || undefined,
-    modelId: asked.model_id || undefined,
-    isPrompt: asked.tags?.some(({ key, value }) => key === 'mlflow.prompt.is_prompt' && value.toLowerCase() === 'true'),
+    runId: asked.run_id,
+    modelId: asked.model_id,
+    isPrompt: isPromptBy(Object.fromEntries((asked.tags ?? []).map(({ key, value }) => [key, value]))),
   })
-  if (resolved.runId) await access.toRun(request.actor, resolved.runId)
+  if (resolved.runId) await access.toVersionOf(request.actor, resolved.runId, `register model ${asked.name}`)
   return parts.registry.createVersion({
     model: asked.name,
     source: resolved.source,
     storageLocation: resolved.storageLocation,
-    runId: resolved.runId as RunId | undefined,
-    loggedModelId: resolved.modelId as LoggedModelId | undefined,
+    runId: (resolved.runId || undefined) as RunId | undefined,
+    loggedModelId: (resolved.modelId || undefined) as LoggedModelId | undefined,
     runLink: asked.run_link,
     description: asked.description,
     tags: asked.tags,
@@ -140,6 +149,6 @@ async function tellLoggedModel({ db, tracking }: MlflowParts, version: ModelVers
   if (!loggedModelId) return
   const { tags } = await tracking.loggedModel(loggedModelId, { deletedToo: true })
   const known = JSON.parse(tags[versionsTag] ?? '[]') as unknown[]
-  const value = JSON.stringify([...known, { name: version.model, version: version.version }])
+  const value = pythonDumps([...known, { name: version.model, version: version.version }])
   await transact(db, (tx) => tracking.setLoggedModelTags(tx, loggedModelId, [{ key: versionsTag, value }]))
 }

@@ -3,30 +3,14 @@ import { MlflowError } from './mlflow-error.ts'
 
 /** Families of the stock server's API that this version does not carry out, by the start of their paths. */
 const families = [
-  '2.0/mlflow/traces',
-  '3.0/mlflow/traces',
   '2.0/mlflow/unified-traces',
   '2.0/mlflow/get-online-trace-details',
-  '2.0/mlflow/get-trace-artifact',
-  '3.0/mlflow/get-trace-artifact',
-  '2.0mlflow/experiments/search-datasets',
-  '2.0/mlflow/experiments/search-datasets',
-  '2.0/mlflow/artifacts/presigned-upload-url',
-  '2.0/mlflow/artifacts/presigned-download-url',
-  '2.0/mlflow-artifacts/mpu',
-  '2.0/mlflow-artifacts/presigned',
-  '2.0/mlflow/webhooks',
-  '2.0/mlflow/runs/create-promptlab-run',
-  '2.0/mlflow/gateway-proxy',
-  '2.0/mlflow/upload-artifact',
   '3.0/mlflow/workspaces',
-  '3.0/mlflow/issues',
-  '3.0/mlflow/label-schemas',
-  '3.0/mlflow/datasets',
-  '3.0/mlflow/scorers',
+  '3.0/mlflow/roles',
+  '3.0/mlflow/users/roles',
+  '2.0/mlflow/users/create-ui',
   '3.0/mlflow/gateway',
   '3.0/mlflow/prompt-optimization',
-  '3.0/mlflow/review-queues',
   '3.0/mlflow/ui-telemetry',
 ] as const
 

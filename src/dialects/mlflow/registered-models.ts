@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { MlflowAccess } from './access.ts'
-import { pageLimit } from './experiments.ts'
-import { integer, pairs, readMessage, required, text, texts } from './message.ts'
-import { versionNumber } from './model-versions.ts'
+import { integer, onlyTexts, pairs, readMessage, required, text } from './message.ts'
+import { registryLimit } from './model-versions.ts'
 import { type MlflowParts, mount } from './parts.ts'
+import { versionNumber } from './version-number.ts'
 import { modelWire, tokenWire, versionWire } from './wire.ts'
 
 const root = '/2.0/mlflow/registered-models'
@@ -27,19 +27,20 @@ function mountModels(app: FastifyInstance, { registry }: MlflowParts, access: Ml
   })
 
   mount(app, 'GET', `${root}/search`, async (request) => {
-    const search = readMessage(request, { filter: text, max_results: integer, order_by: texts, page_token: text })
+    const search = readMessage(request, { filter: text, max_results: integer, order_by: onlyTexts, page_token: text })
     const { items, nextPageToken } = await registry.searchModels({
       filter: search.filter,
-      limit: pageLimit(search.max_results, { default: 100, max: 1000 }),
+      limit: registryLimit(search.max_results ?? 100, 1000),
       orderBy: search.order_by,
       pageToken: search.page_token,
+      visible: await access.visibleModels(request.actor),
     })
     return { registered_models: items.map(modelWire), ...tokenWire(nextPageToken) }
   })
 
   for (const method of ['POST', 'GET'] as const)
     mount(app, method, `${root}/get-latest-versions`, async (request) => {
-      const { name, stages } = readMessage(request, { ...named, stages: texts })
+      const { name, stages } = readMessage(request, { ...named, stages: onlyTexts })
       return { model_versions: (await registry.latestVersions(name, stages)).map(versionWire) }
     })
 
@@ -83,8 +84,10 @@ function mountAliases(app: FastifyInstance, { registry }: MlflowParts, access: M
   mount(app, 'POST', `${root}/alias`, async (request) => {
     const { name, alias, version } = readMessage(request, { ...aliased, version: required(text) })
     const number = versionNumber(version)
-    const { runId } = await registry.version(name, number)
-    await access.toVersionOf(request.actor, runId, `set aliases of model ${name}`)
+    if (request.actor.kind === 'step') {
+      const { runId } = await registry.version(name, number)
+      await access.toVersionOf(request.actor, runId, `set aliases of model ${name}`)
+    }
     await registry.setAlias(name, alias, number)
     return {}
   })

@@ -2,13 +2,35 @@ import type { FastifyInstance } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { RunId } from '../../kernel/ids.ts'
 import type { Actor } from '../../kernel/route.ts'
-import type { KeyValue } from '../../tracking/index.ts'
+import {
+  checkDatasetInput,
+  checkRunId,
+  type DatasetInput,
+  type KeyValue,
+  pythonDumps,
+  pythonText,
+} from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit, viewFrom, viewType } from './experiments.ts'
-import { integer, listOf, nested, oneOf, pairs, readMessage, required, text, texts } from './message.ts'
+import {
+  integer,
+  keyedPairs,
+  listOf,
+  nested,
+  oneOf,
+  onlyTexts,
+  orZero,
+  pairs,
+  readMessage,
+  required,
+  text,
+  texts,
+  unchecked,
+} from './message.ts'
 import { metricFields, metricFrom } from './metrics.ts'
 import { MlflowError } from './mlflow-error.ts'
 import { type MlflowParts, mount } from './parts.ts'
+import { mountPromptlabRuns } from './promptlab-runs.ts'
 import { runInfoWire, runWire, tokenWire } from './wire.ts'
 
 const parentTag = 'mlflow.parentRunId'
@@ -18,20 +40,23 @@ export function mountRuns(app: FastifyInstance, parts: MlflowParts, access: Mlfl
   mountLife(app, parts, access)
   mountLogging(app, parts, access)
   mountInputs(app, parts, access)
+  mountPromptlabRuns(app, parts, access)
 }
 
 function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, access: MlflowAccess): void {
   mount(app, 'POST', '/2.0/mlflow/runs/create', async (request) => {
     const run = readMessage(request, {
       experiment_id: text,
-      user_id: text,
-      run_name: text,
       start_time: integer,
-      tags: pairs('tags'),
+      run_name: text,
+      user_id: unchecked(text),
+      tags: unchecked(pairs('tags')),
     })
+    const experimentId = run.experiment_id || '0'
+    await access.toCreate(request.actor, experimentId)
     const created = await transact(db, (tx) =>
       tracking.startRun(tx, {
-        experimentId: run.experiment_id || '0',
+        experimentId,
         name: run.run_name,
         userId: run.user_id,
         startedAt: run.start_time || clock.now(),
@@ -39,14 +64,14 @@ function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, a
         ...(request.actor.kind === 'step' ? { ownerRunId: request.actor.runId as RunId } : {}),
       }),
     )
-    return { run: runWire(await tracking.run(created.runId)) }
+    return { run: runWire(created) }
   })
 
   mount(app, 'POST', '/2.0/mlflow/runs/update', async (request) => {
     const update = readMessage(request, {
       run_id: required(text),
-      status: runStatus,
       end_time: integer,
+      status: { ...runStatus, passes: text.passes },
       run_name: text,
     })
     await access.toRun(request.actor, update.run_id)
@@ -80,10 +105,10 @@ function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, a
     const search = readMessage(request, {
       experiment_ids: texts,
       filter: text,
-      run_view_type: viewType,
-      max_results: integer,
-      order_by: texts,
-      page_token: text,
+      max_results: atMost(50_000),
+      order_by: onlyTexts,
+      run_view_type: unchecked(viewType),
+      page_token: unchecked(text),
     })
     const { items, nextPageToken } = await tracking.searchRuns({
       experimentIds: search.experiment_ids ?? [],
@@ -132,9 +157,10 @@ function mountLogging(app: FastifyInstance, { db, tracking }: MlflowParts, acces
     const { run_id, metrics, params, tags } = readMessage(request, {
       ...id,
       metrics: listOf('metrics', metricFields),
-      params: pairs('params'),
-      tags: pairs('tags'),
+      params: keyedPairs('params'),
+      tags: keyedPairs('tags'),
     })
+    checkRunId(run_id)
     await access.toRun(request.actor, run_id)
     await transact(db, (tx) => tracking.logBatch(tx, run_id, { metrics: metrics?.map(metricFrom), params, tags }))
     return {}
@@ -145,18 +171,15 @@ function mountInputs(app: FastifyInstance, { db, tracking }: MlflowParts, access
   mount(app, 'POST', '/2.0/mlflow/runs/log-inputs', async (request) => {
     const { run_id, datasets, models } = readMessage(request, {
       run_id: required(text),
-      datasets: listOf('datasets', { tags: pairs('tags'), dataset: required(datasetMessage) }),
-      models: listOf('models', { model_id: required(text) }),
+      datasets: listOf('datasets', { tags: pairs('tags'), dataset: datasetMessage }),
+      models: listOf('models', { model_id: orZero(text) }),
     })
+    checkRunId(run_id)
+    const inputs = datasets?.map(datasetInputFrom)
+    for (const input of inputs ?? []) checkDatasetInput(input)
     await access.toRun(request.actor, run_id)
     await transact(db, (tx) =>
-      tracking.logInputs(tx, run_id, {
-        datasets: datasets?.map(({ tags, dataset }) => ({
-          tags: Object.fromEntries((tags ?? []).map(({ key, value }) => [key, value])),
-          dataset: { ...dataset, sourceType: dataset.source_type },
-        })),
-        models: models?.map((model) => model.model_id),
-      }),
+      tracking.logInputs(tx, run_id, { datasets: inputs, models: models?.map((model) => model.model_id) }),
     )
     return {}
   })
@@ -164,14 +187,14 @@ function mountInputs(app: FastifyInstance, { db, tracking }: MlflowParts, access
   mount(app, 'POST', '/2.0/mlflow/runs/outputs', async (request) => {
     const { run_id, models } = readMessage(request, {
       run_id: required(text),
-      models: required(listOf('models', { model_id: required(text), step: integer })),
+      models: required(listOf('models', { model_id: orZero(text), step: orZero(integer) })),
     })
     await access.toRun(request.actor, run_id)
     await transact(db, (tx) =>
       tracking.logOutputs(
         tx,
         run_id,
-        models.map(({ model_id, step }) => ({ modelId: model_id, step: step ?? 0 })),
+        models.map(({ model_id, step }) => ({ modelId: model_id, step })),
       ),
     )
     return {}
@@ -181,10 +204,10 @@ function mountInputs(app: FastifyInstance, { db, tracking }: MlflowParts, access
   mount(app, 'POST', '/2.0/mlflow/runs/log-model', async (request) => {
     const { run_id, model_json } = readMessage(request, { run_id: required(text), model_json: required(text) })
     await access.toRun(request.actor, run_id)
-    const model = parsedModel(model_json)
+    const model = modelForHistory(parsedModel(model_json))
     const run = await tracking.run(run_id)
     const known = JSON.parse(run.tags[historyTag] ?? '[]') as unknown[]
-    const value = JSON.stringify([...known, model])
+    const value = pythonDumps([...known, model])
     await transact(db, (tx) => tracking.setTags(tx, run_id, [{ key: historyTag, value }]))
     return {}
   })
@@ -193,25 +216,71 @@ function mountInputs(app: FastifyInstance, { db, tracking }: MlflowParts, access
 const historyTag = 'mlflow.log-model.history'
 
 const datasetMessage = nested('dataset', {
-  name: required(text),
-  digest: required(text),
-  source_type: required(text),
-  source: required(text),
+  name: orZero(text),
+  digest: orZero(text),
+  source_type: orZero(text),
+  source: orZero(text),
   schema: text,
   profile: text,
 })
+
+type DatasetMessage = {
+  tags: KeyValue[] | undefined
+  dataset?: {
+    name: string
+    digest: string
+    source_type: string
+    source: string
+    schema: string | undefined
+    profile: string | undefined
+  }
+}
+
+/** A dataset that was left out is one of empty texts, as protobuf reads it. */
+function datasetInputFrom({ tags, dataset }: DatasetMessage): DatasetInput {
+  return {
+    tags: Object.fromEntries((tags ?? []).map(({ key, value }) => [key, value])),
+    dataset: {
+      name: dataset?.name ?? '',
+      digest: dataset?.digest ?? '',
+      sourceType: dataset?.source_type ?? '',
+      source: dataset?.source ?? '',
+      ...(dataset?.schema === undefined ? {} : { schema: dataset.schema }),
+      ...(dataset?.profile === undefined ? {} : { profile: dataset.profile }),
+    },
+  }
+}
+
+const mandatoryModelFields = ['artifact_path', 'flavors', 'utc_time_created', 'run_id']
 
 function parsedModel(json: string): Record<string, unknown> {
   const model = asObject(json)
   if (!model)
     throw new MlflowError('INVALID_PARAMETER_VALUE', `Malformed model info. \n ${json} \n is not a valid JSON.`)
-  const missing = ['artifact_path', 'flavors', 'utc_time_created', 'run_id'].filter((field) => !(field in model))
+  const missing = mandatoryModelFields.filter((field) => !(field in model))
   if (missing.length > 0)
     throw new MlflowError(
       'INVALID_PARAMETER_VALUE',
-      `Model json is missing mandatory fields: {${missing.map((field) => `'${field}'`).join(', ')}}`,
+      `Model json is missing mandatory fields: {${missing.map(pythonText).join(', ')}}`,
     )
   return model
+}
+
+/** What the tag keeps of a model. Source: mlflow 3.17.2, models/model.py (Model.get_tags_dict). */
+function modelForHistory(model: Record<string, unknown>): Record<string, unknown> {
+  const kept = ['run_id', 'artifact_path', 'utc_time_created', 'model_uuid'].filter((field) => field in model)
+  return { ...Object.fromEntries(kept.map((field) => [field, model[field]])), flavors: withoutConfig(model.flavors) }
+}
+
+function withoutConfig(flavors: unknown): unknown {
+  if (typeof flavors !== 'object' || flavors === null) return {}
+  return Object.fromEntries(
+    Object.entries(flavors).map(([name, flavor]) => {
+      if (typeof flavor !== 'object' || flavor === null) return [name, flavor]
+      const { config: _, ...kept } = flavor as Record<string, unknown>
+      return [name, kept]
+    }),
+  )
 }
 
 function asObject(json: string): Record<string, unknown> | undefined {
@@ -228,3 +297,13 @@ function tagsFor(actor: Actor, tags: KeyValue[]): KeyValue[] {
   if (actor.kind !== 'step' || actor.runId === undefined || tags.some((tag) => tag.key === parentTag)) return tags
   return [...tags, { key: parentTag, value: actor.runId }]
 }
+
+/** A number that is refused as a misfit beyond the limit: before the search itself looks at it. */
+const atMost = (max: number): typeof integer => ({
+  ...integer,
+  read: (value) => {
+    const number = integer.read(value)
+    return typeof number === 'number' && number > max ? undefined : number
+  },
+  passes: (value) => integer.passes!(value) && Number(value) <= max,
+})

@@ -26,7 +26,7 @@ export const runInfoWire = (run: RunInfo) => ({
   user_id: run.userId,
   status: run.status,
   start_time: run.startedAt,
-  ...(run.endedAt === undefined ? {} : { end_time: run.endedAt }),
+  ...(run.endedAt ? { end_time: run.endedAt } : {}),
   artifact_uri: run.artifactUri,
   lifecycle_stage: run.lifecycle,
 })
@@ -102,23 +102,28 @@ export const versionWire = (version: ModelVersion) => ({
   source: version.source,
   ...(version.userId === undefined ? {} : { user_id: version.userId }),
   run_id: version.runId ?? '',
-  ...(version.runLink === undefined ? {} : { run_link: version.runLink }),
+  run_link: version.runLink ?? '',
   status: version.status,
   ...(version.statusMessage === undefined ? {} : { status_message: version.statusMessage }),
-  ...(version.loggedModelId === undefined ? {} : { model_id: version.loggedModelId }),
-  tags: pairsOf(version.tags),
-  aliases: version.aliases,
+  ...unlessEmpty('tags', pairsOf(version.tags)),
+  ...unlessEmpty('aliases', version.aliases),
 })
 
 export const modelWire = (model: RegisteredModel) => ({
   name: model.name,
   creation_timestamp: model.createdAt,
   last_updated_timestamp: model.updatedAt,
-  ...(model.description === undefined ? {} : { description: model.description }),
-  latest_versions: model.latestVersions.map(versionWire),
-  tags: pairsOf(model.tags),
-  aliases: model.aliases.map(({ alias, version }) => ({ alias, version: String(version) })),
+  ...(model.description ? { description: model.description } : {}),
+  ...unlessEmpty('latest_versions', model.latestVersions.map(versionWire)),
+  ...unlessEmpty('tags', pairsOf(model.tags)),
+  ...unlessEmpty(
+    'aliases',
+    model.aliases.map(({ alias, version }) => ({ alias, version: String(version) })),
+  ),
 })
+
+/** Protobuf's JSON leaves empty lists out. */
+const unlessEmpty = <T>(name: string, list: readonly T[]) => (list.length === 0 ? {} : { [name]: list })
 
 /** A page as MLflow gives it: no token on the last one. */
 export const tokenWire = (nextPageToken: string | undefined) =>

@@ -77,6 +77,14 @@ export function objectStoreConformance(
       expect((await buffer(await store.open(digest, { start, end }))).equals(expected)).toBe(true)
     })
 
+    it('gives back large objects that were put from memory', async () => {
+      const bytes = Buffer.alloc(2_700_000, 'from memory')
+      for (let again = 0; again < 2; again++) {
+        const { digest } = await store.put(bytes)
+        expect((await buffer(await store.open(digest))).equals(bytes)).toBe(true)
+      }
+    })
+
     it('accepts the expected digest and refuses other bytes, keeping nothing', async () => {
       await store.put('expected', sha(Buffer.from('expected')))
       const before = (await listed()).length
@@ -145,6 +153,67 @@ export function objectStoreConformance(
       await store.materialise((await store.put('inside')).digest, join(folder, 'link'))
       expect(readFileSync(outside, 'utf8')).toBe('untouched')
       expect(readFileSync(join(folder, 'link'), 'utf8')).toBe('inside')
+    })
+
+    it.each([0, 11, 3_000_017])(
+      'receives %i bytes, reads them in ranges, and settles them as what put would have made',
+      async (size) => {
+        const bytes = large.subarray(0, size)
+        const halves = [bytes.subarray(0, size >> 1), bytes.subarray(size >> 1)]
+        const received = await store.receive(Readable.from(halves))
+        expect(received.size).toBe(size)
+        expect((await store.receive(Readable.from([bytes]))).checksum).toBe(received.checksum)
+        for (const range of [undefined, { start: 0, end: 4 }, { start: size >> 1 }, { start: size }]) {
+          const expected = bytes.subarray(range?.start ?? 0, range?.end === undefined ? undefined : range.end + 1)
+          expect((await buffer(await store.openReceived(received.id, range))).equals(expected)).toBe(true)
+        }
+        for (let again = 0; again < 2; again++)
+          expect(await store.settle([received.id])).toEqual({ digest: sha(bytes), size })
+        expect((await buffer(await store.open(sha(bytes)))).equals(bytes)).toBe(true)
+        await store.discard(received.id)
+        await store.discard(received.id)
+        await expect(store.openReceived(received.id)).rejects.toSatisfy(notFound)
+        await expect(store.settle([received.id])).rejects.toSatisfy(notFound)
+        expect((await buffer(await store.open(sha(bytes)))).equals(bytes)).toBe(true)
+      },
+    )
+
+    it('settles several received as one object, in the order given', async () => {
+      const cuts = [large.subarray(0, 5), large.subarray(5, 1_500_000), large.subarray(1_500_000)]
+      const ids: string[] = []
+      for (const cut of cuts.toReversed()) ids.unshift((await store.receive(Readable.from([cut]))).id)
+      expect(await store.settle(ids)).toEqual({ digest: sha(large), size: large.length })
+      const listedIds: string[] = []
+      for await (const id of store.listReceived()) listedIds.push(id)
+      expect(listedIds).toEqual(expect.arrayContaining(ids))
+      for (const id of ids) await store.discard(id)
+    })
+
+    it('keeps nothing of what it was receiving when the sender went away', async () => {
+      const before: string[] = []
+      for await (const id of store.listReceived()) before.push(id)
+      const failing = Readable.from(
+        (async function* () {
+          yield large
+          throw new Error('the sender went away')
+        })(),
+      )
+      await expect(store.receive(failing)).rejects.toThrow('the sender went away')
+      const after: string[] = []
+      for await (const id of store.listReceived()) after.push(id)
+      expect(after.sort()).toEqual(before.sort())
+    })
+
+    it('tells by its own time what is idle, and removes no object that was put within the time', async () => {
+      const { digest } = await store.put('idle')
+      const { id } = await store.receive(Readable.from([Buffer.from('idle too')]))
+      expect([await store.isReceivedIdle(id, 60_000), await store.isReceivedIdle(id, 0)]).toEqual([false, true])
+      expect(await store.removeIdle(digest, 60_000)).toBe(false)
+      expect(await store.has(digest)).toBe(true)
+      expect(await store.removeIdle(digest, 0)).toBe(true)
+      expect([await store.has(digest), await store.removeIdle(digest, 0)]).toEqual([false, false])
+      await store.put('idle')
+      expect(Buffer.from(await store.read(digest)).toString()).toBe('idle')
     })
 
     it('lists what is kept, and forgets what was removed, twice if asked', async () => {

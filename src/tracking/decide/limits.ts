@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { AppError } from '../../kernel/errors.ts'
-import type { KeyValue, MetricPoint } from '../tracking.ts'
+import type { DatasetInput, KeyValue, MetricPoint } from '../tracking.ts'
+import { pythonFloat, pythonJson, pythonList, pythonText } from './python-words.ts'
 
 /**
  * What MLflow refuses, in its words, which clients and their tests rely on. Lengths in characters.
@@ -17,6 +18,13 @@ export const limits = {
   experimentName: 500,
   experimentTagValue: 20_000,
   registryTagValue: 100_000,
+  datasetName: 500,
+  datasetDigest: 36,
+  datasetSource: 65_535,
+  datasetSchema: 1_048_575,
+  datasetProfile: 16_777_215,
+  inputTagKey: 255,
+  inputTagValue: 500,
 } as const
 
 /** MLflow's INVALID_PARAMETER_VALUE, in its own words. */
@@ -25,7 +33,7 @@ export function invalid(message: string): AppError {
 }
 
 const invalidValue = (path: string, value: unknown, reason?: string): string =>
-  `Invalid value ${JSON.stringify(value)} for parameter '${path}' supplied${reason ? `: ${reason}` : '.'}`
+  `Invalid value ${pythonJson(value)} for parameter '${path}' supplied${reason ? `: ${reason}` : '.'}`
 
 const nameRule =
   'Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes (/).'
@@ -39,12 +47,20 @@ function checkKey(path: string, key: string): void {
 }
 
 function checkLength(what: string, limit: number, value: string): void {
-  if (value.length > limit) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`)
+  if (isLonger(value, limit)) throw invalid(`'${what}' exceeds the maximum length of ${limit} characters`)
 }
 
 /** `path` (`metrics[3]`) says where in a batch it stands; empty for one alone. */
 export function checkMetric(metric: MetricPoint, path = ''): void {
   checkKey(join(path, 'name'), metric.key)
+  if (metric.timestamp < 0)
+    throw invalid(
+      invalidValue(
+        join(path, 'timestamp'),
+        metric.timestamp,
+        `metric '${metric.key}' (value=${pythonFloat(metric.value)}). Timestamp must be a nonnegative long (64-bit integer) `,
+      ),
+    )
   checkLength('Metric name', limits.key, metric.key)
 }
 
@@ -62,9 +78,15 @@ export function checkTag(tag: KeyValue, path = '', valueLimit?: number): void {
 }
 
 /** Long values of params and of runs' tags are cut, as MLflow does by default: a training run must not die of a long value. */
-export const cutParam = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.paramValue) })
+export const cutParam = ({ key, value }: KeyValue): KeyValue => ({ key, value: cut(value, limits.paramValue) })
 /** As `cutParam`. */
-export const cutTag = ({ key, value }: KeyValue): KeyValue => ({ key, value: value.slice(0, limits.tagValue) })
+export const cutTag = ({ key, value }: KeyValue): KeyValue => ({ key, value: cut(value, limits.tagValue) })
+
+/** By code points, as Python counts: half a surrogate pair would be no text. */
+const cut = (value: string, length: number): string =>
+  value.length <= length ? value : [...value].slice(0, length).join('')
+
+const isLonger = (value: string, limit: number): boolean => value.length > limit && [...value].length > limit
 
 export type Batch = { metrics?: readonly MetricPoint[]; params?: readonly KeyValue[]; tags?: readonly KeyValue[] }
 
@@ -80,9 +102,22 @@ export function checkBatch({ metrics = [], params = [], tags = [] }: Batch): voi
   const twice = params.filter((param, index) => params.findIndex((other) => other.key === param.key) < index)
   if (twice.length > 0)
     throw invalid(
-      `Duplicate parameter keys have been submitted: [${twice.map(({ key }) => `'${key}'`).join(', ')}]. ` +
+      `Duplicate parameter keys have been submitted: ${pythonList(twice.map(({ key }) => key))}. ` +
         'Please ensure the request contains only one param value per param key.',
     )
+}
+
+/** The lengths of a dataset's fields and of its tags. */
+export function checkDatasetInput({ dataset, tags }: DatasetInput): void {
+  checkLength('name', limits.datasetName, dataset.name)
+  checkLength('digest', limits.datasetDigest, dataset.digest)
+  checkLength('source', limits.datasetSource, dataset.source)
+  checkLength('schema', limits.datasetSchema, dataset.schema ?? '')
+  checkLength('profile', limits.datasetProfile, dataset.profile ?? '')
+  for (const [key, value] of Object.entries(tags)) {
+    checkLength('key', limits.inputTagKey, key)
+    checkLength('value', limits.inputTagValue, value)
+  }
 }
 
 /** A letter or digit, then at most 255 letters, digits, `_` and `-`. */
@@ -110,7 +145,7 @@ export function checkLoggedModelName(name: string): void {
   const forbidden = ['/', ':', '.', '%', '"', "'"]
   if (name === '' || forbidden.some((character) => name.includes(character)))
     throw invalid(
-      `Invalid model name ('${name}') provided. Model name must be a non-empty string and cannot contain the following characters: ` +
+      `Invalid model name (${pythonText(name)}) provided. Model name must be a non-empty string and cannot contain the following characters: ` +
         "('/', ':', '.', '%', '\"', \"'\")",
     )
 }
@@ -141,12 +176,13 @@ function checkCount(what: string, limit: number, count: number): void {
 
 const resolvesElsewhere = (resolved: string): string =>
   'Names may be treated as files in certain cases, and must not resolve to other names when treated as such. ' +
-  `This name would resolve to '${resolved}'`
+  `This name would resolve to ${pythonText(resolved)}`
 
-/** Python keeps no trailing slash, Node does. */
+/** Python keeps no trailing slash, but exactly two leading ones; Node the other way round. */
 const pythonNormpath = (path: string): string => {
   const resolved = posix.normalize(path)
-  return resolved.length > 1 ? resolved.replace(/\/$/, '') : resolved
+  const ended = resolved.length > 1 ? resolved.replace(/\/$/, '') : resolved
+  return /^\/\/(?!\/)/.test(path) ? `/${ended}` : ended
 }
 
 const join = (path: string, field: string): string => (path === '' ? field : `${path}.${field}`)

@@ -86,7 +86,7 @@ const tokenPatterns: [Token['kind'], RegExp][] = [
   ['punctuation', /[(),;]/y],
 ]
 
-function tokensOf(text: string): Token[] {
+export function tokensOf(text: string): Token[] {
   const tokens: Token[] = []
   let position = 0
   while (position < text.length) {
@@ -110,7 +110,7 @@ function tokenAt(text: string, position: number): Token {
   return { kind: 'unknown', text: /\S+/.exec(text.slice(position))![0] }
 }
 
-class TokenReader {
+export class TokenReader {
   readonly #tokens: readonly Token[]
   readonly #whole: string
   #position = 0
@@ -128,11 +128,28 @@ class TokenReader {
     return this.#tokens[this.#position]
   }
 
+  /** The next token's text; a list in parentheses is one. */
+  peekWhole(): string {
+    const token = this.peek()
+    if (token?.text !== '(') return token?.text ?? ''
+    const rest = this.#tokens.slice(this.#position)
+    const end = rest.findIndex(({ text }) => text === ')')
+    return rest
+      .slice(0, end === -1 ? undefined : end + 1)
+      .map(({ text }) => text)
+      .join('')
+  }
+
   take(kind: Token['kind'], text?: string): string | undefined {
     const token = this.peek()
     if (token?.kind !== kind || (text !== undefined && token.text !== text)) return undefined
     this.#position++
     return token.text
+  }
+
+  /** On the left of a comparison `"run_name"` is a name. */
+  takeQuotedName(): string | undefined {
+    return this.peek()?.text.startsWith('"') ? this.take('text') : undefined
   }
 
   takeWord(word: string): boolean {
@@ -148,25 +165,30 @@ class TokenReader {
 
   unexpected(): Error {
     const token = this.peek()
-    if (token?.text === ';')
+    const isLast = this.#position === this.#tokens.length - 1
+    if (token?.text === ';' && !isLast)
       return invalid(`Search filter contained multiple expression '${this.#whole}'. Provide AND-ed expression list.`)
     return invalid(`Invalid clause(s) in filter string: '${token?.text ?? ''}'`)
   }
 }
 
 function readClause<Type extends string>(reader: TokenReader, grammar: Grammar<Type>): Clause<Type | 'attribute'> {
-  const name = reader.take('name')
+  const name = reader.take('name') ?? reader.takeQuotedName()
   if (!name) throw reader.unexpected()
   const comparator = readComparator(reader, name)
   const { type, key } = identify(name, grammar)
-  checkComparator(type, key, comparator, grammar)
-  return { type, key, comparator, value: readValueOf(reader, { type, key, name, comparator, grammar }) }
+  const left = { type, key, name, comparator, grammar }
+  // MLflow looks at the value before it asks whether the comparator goes with it.
+  if (comparator.startsWith('IS ')) checkComparator(left)
+  const value = readValueOf(reader, left)
+  checkComparator(left)
+  return { type, key, comparator, value }
 }
 
 function readComparator(reader: TokenReader, name: string): Comparator {
   const operator = reader.take('operator')
   if (operator && (comparators as readonly string[]).includes(operator)) return operator as Comparator
-  if (operator) throw invalid(`Invalid comparison clause. Invalid comparator '${operator}' after '${name}'`)
+  if (operator) throw invalid(`Invalid comparator '${operator}' not one of '${pythonList(comparators)}'`)
   if (reader.takeWord('LIKE')) return 'LIKE'
   if (reader.takeWord('ILIKE')) return 'ILIKE'
   if (reader.takeWord('IN')) return 'IN'
@@ -203,22 +225,18 @@ function identify<Type extends string>(
   return { type, key }
 }
 
-function checkComparator<Type extends string>(
-  type: string,
-  key: string,
-  comparator: Comparator,
-  grammar: Grammar<Type>,
-): void {
+function checkComparator({ type, key, name, comparator, grammar }: Left): void {
   const allowed = allowedComparators(type, key, grammar)
   if (allowed.includes(comparator)) return
   if (comparator.startsWith('IS '))
-    throw invalid(`IS NULL / IS NOT NULL is only supported for ${nullableNames(grammar)}, not for '${type}' '${key}'`)
-  if (type === 'attribute' && comparator.endsWith('IN'))
     throw invalid(
-      `Only ${pythonList(grammar.lists)} attributes support comparison with a list of quoted string values.`,
+      `IS NULL / IS NOT NULL is only supported for ${nullableNames(grammar)}, not for '${type}' '${keyOf(name)}'`,
     )
   throw invalid(`Invalid comparator '${comparator}' not one of '${pythonList(allowed)}'`)
 }
+
+/** As it was written, without its type. */
+const keyOf = (name: string): string => unquoted(name.replace(/^[^.]*\.(?=.)/, ''))
 
 const nullableNames = (grammar: Grammar): string =>
   grammar.nullable.map((type) => (type === 'parameter' ? 'params' : `${type}s`)).join(' and ') || 'nothing here'
@@ -243,30 +261,40 @@ type Left = { type: string; key: string; name: string; comparator: Comparator; g
 
 function readValueOf(reader: TokenReader, left: Left): Clause['value'] {
   if (left.comparator.startsWith('IS ')) return undefined
-  if (left.comparator === 'IN' || left.comparator === 'NOT IN') return readList(reader)
   if (isNumeric(left.type, left.key, left.grammar)) {
     const number = reader.take('number')
     if (number !== undefined) return Number(number)
-    const found = reader.peek()?.text ?? ''
     throw invalid(
       left.type === 'attribute'
-        ? `Expected numeric value type for numeric attribute: ${left.name.replace(/^.*\./, '')}. Found ${found}`
-        : `Expected numeric value type for ${left.type}. Found ${found}`,
+        ? `Expected numeric value type for numeric attribute: ${keyOf(left.name)}. Found ${reader.peekWhole()}`
+        : `Expected numeric value type for ${left.type}. Found ${reader.peekWhole()}`,
     )
   }
+  const isList = left.comparator === 'IN' || left.comparator === 'NOT IN'
+  if (isList && allowedComparators(left.type, left.key, left.grammar).includes(left.comparator)) return readList(reader)
   const text = reader.take('text')
   if (text !== undefined) return text.slice(1, -1)
-  const found = reader.peek()
-  if (found?.kind === 'name')
+  if (reader.peek()?.kind === 'name')
     throw invalid(
-      `Parameter value is either not quoted or unidentified quote types used for string value ${found.text}. Use either single or double quotes.`,
+      `Parameter value is either not quoted or unidentified quote types used for string value ${reader.peekWhole()}. Use either single or double quotes.`,
     )
-  throw invalid(
-    left.type === 'attribute'
-      ? `Expected a quoted string value for attributes. Got value ${found?.text ?? ''}`
-      : `Expected a quoted string value for ${left.type} (e.g. 'my-value'). Got value ${found?.text ?? ''}`,
-  )
+  throw notText(left, reader.peekWhole())
 }
+
+function notText({ type, comparator, grammar }: Left, found: string): Error {
+  if (type === 'attribute' && comparator.endsWith('IN'))
+    return invalid(
+      `Only ${pythonList(listAttributes(grammar))} attributes support comparison with a list of quoted string values.`,
+    )
+  if (type === 'parameter' || type === 'tag')
+    return invalid(`Expected a quoted string value for ${type} (e.g. 'my-value'). Got value ${found}`)
+  const what = type === 'attribute' ? 'attributes' : `${type} attributes`
+  return invalid(`Expected a quoted string value for ${what}. Got value ${found}`)
+}
+
+/** The rest of the lists are of whole types. */
+const listAttributes = (grammar: Grammar): string[] =>
+  grammar.lists.filter((name) => Object.values(grammar.attributes).some((attribute) => attribute.name === name))
 
 function readList(reader: TokenReader): string[] {
   const illFormed = () =>
@@ -290,6 +318,7 @@ function readList(reader: TokenReader): string[] {
   return values
 }
 
-const unquoted = (text: string): string => (text.length >= 2 && /^([`"']).*\1$/s.test(text) ? text.slice(1, -1) : text)
+export const unquoted = (text: string): string =>
+  text.length >= 2 && /^([`"']).*\1$/s.test(text) ? text.slice(1, -1) : text
 
 const pythonList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`

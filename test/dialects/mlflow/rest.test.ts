@@ -68,13 +68,19 @@ eachDatabase("MLflow's REST API", (database) => {
       ['runs/log-batch', { run_id: 'none' }, 404, 'RESOURCE_DOES_NOT_EXIST', 'Run with id=none not found'],
       ['runs/log-metric', { run_id: 'r', key: 'a', timestamp: 1 }, 400, 'INVALID_PARAMETER_VALUE', "'value'"],
       ['runs/search', { experiment_ids: ['0'], filter: 'metrics.a >' }, 400, 'INVALID_PARAMETER_VALUE', ''],
-      ['runs/search', { experiment_ids: ['0'], max_results: 60000 }, 400, 'INVALID_PARAMETER_VALUE', 'at most 50000'],
+      [
+        'runs/search',
+        { experiment_ids: ['0'], max_results: 60000 },
+        400,
+        'INVALID_PARAMETER_VALUE',
+        'Invalid value 60000',
+      ],
       ['runs/search', { experiment_ids: ['0'], page_token: 'zzz' }, 400, 'INVALID_PARAMETER_VALUE', 'page token'],
       ['runs/search', '{"experiment_ids": [', 400, 'BAD_REQUEST', 'JSON'],
       ['runs/search', '[1]', 400, 'INVALID_PARAMETER_VALUE', 'JSON object'],
       ['registered-models/create', { name: 'a/b' }, 400, 'INVALID_PARAMETER_VALUE', "cannot contain '/' or ':'"],
       ['model-versions/create', { name: 'm', source: '/etc' }, 400, 'INVALID_PARAMETER_VALUE', 'local path'],
-      ['webhooks', { name: 'w' }, 501, 'NOT_IMPLEMENTED', 'not supported'],
+      ['unified-traces', {}, 501, 'NOT_IMPLEMENTED', 'not supported'],
       ['nonsense', {}, 404, 'ENDPOINT_NOT_FOUND', 'no endpoint'],
     ])('POST %s %j → %d %s', async (path, body, status, code, words) => {
       const answer = await post(path, body)
@@ -227,7 +233,6 @@ eachDatabase("MLflow's REST API", (database) => {
       const run_id = await newRun()
       await put(`0/${run_id}/artifacts/page.html`, '<script>alert(1)</script>', { 'content-type': 'text/html' })
       const seen = await fetch(`${server.url}/get-artifact?run_id=${run_id}&path=page.html`)
-      expect(seen.headers.get('content-type')).toBe('application/octet-stream')
       expect(seen.headers.get('content-disposition')).toMatch(/^attachment/)
       expect(seen.headers.get('x-content-type-options')).toBe('nosniff')
     })

@@ -1,66 +1,128 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
 import {
   chmod,
   copyFile,
   type FileHandle,
+  link,
   mkdir,
   open,
   opendir,
-  readdir,
   readFile,
   rename,
   rm,
   stat,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Digest, digestOf, isDigest } from '../../../kernel/digest.ts'
 import { bug } from '../../../kernel/errors.ts'
-import type { ObjectStore, StoredObject } from '../../../ports/object-store.ts'
-import { corruptObject, differentBytes, named, unknownObject } from '../object-errors.ts'
+import type { ByteRange, ObjectStore, Received, ReceivedId, StoredObject } from '../../../ports/object-store.ts'
+import { alteredBlock, alteredReceived, corruptObject, differentBytes, named, unknownObject } from '../object-errors.ts'
+import { BlockSums } from './block-sums.ts'
+import { absentOrThrow, namesIn, synchroniseFolder } from './files.ts'
+import { type FileFacts, HashThreads } from './hash-threads.ts'
+import { blockBytes, blockSumsOf, chunksOf, startOf, takeIn } from './intake.ts'
+import { readBlocks, spanOf } from './read-blocks.ts'
+import { ReceivedFiles } from './received-files.ts'
 
-const wholeInMemoryBytes = 1024 * 1024
-const copyBufferBytes = 256 * 1024
-
-/** Objects as read-only files `sha256/ab/cdef…` under one folder. New ones grow in `incoming/`, on the same file system. */
+/**
+ * Objects as read-only files `sha256/ab/cdef…` under one folder. New ones grow in `incoming/`, what has no digest yet lies in
+ * `received/`, all on the same file system. What is larger than a block is digested in a thread and keeps checksums of its
+ * blocks in `sums/`.
+ */
 export class FsObjectStore implements ObjectStore {
   readonly #root: string
   readonly #incoming: string
+  /** Objects on the way out. */
+  readonly #unused: string
+  readonly #sums: BlockSums
+  readonly #threads = new HashThreads()
+  readonly #received: ReceivedFiles
+  readonly #verifying = new Map<Digest, Promise<void>>()
 
   constructor(root: string) {
     this.#root = root
     this.#incoming = join(root, 'incoming')
+    this.#unused = join(root, 'unused')
+    this.#sums = new BlockSums(join(root, 'sums'))
+    this.#received = new ReceivedFiles(
+      { incoming: this.#incoming, received: join(root, 'received') },
+      this.#sums,
+      this.#threads,
+    )
   }
 
   async put(content: Readable | Uint8Array | string, expected?: Digest): Promise<StoredObject> {
     if (!(content instanceof Readable)) return this.#putBytes(Buffer.from(content), expected)
-    return this.#grow(async (path) => {
-      const file = await open(path, 'wx', 0o444)
-      try {
-        return await writeHashed(content, file)
-      } finally {
-        await file.close()
-      }
-    }, expected)
+    const { whole, chunks } = await startOf(chunksOf(content), blockBytes)
+    return whole ? this.#putBytes(whole, expected) : this.#grow((path) => this.#digested(path, chunks), expected)
   }
 
   async putFile(path: string): Promise<StoredObject> {
     const { size } = await stat(path)
-    if (size <= wholeInMemoryBytes) return this.#putBytes(await readFile(path))
+    if (size <= blockBytes) return this.#putBytes(await readFile(path))
     // The copy is what is digested: the file may change while it is read.
     return this.#grow(async (copy) => {
       await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
-      const file = await open(copy, 'r+')
-      try {
-        const hashed = await hashOf(createReadStream(copy, { highWaterMark: copyBufferBytes }))
-        await file.sync()
-        return hashed
-      } finally {
-        await file.close()
-      }
+      const [facts] = await Promise.all([this.#threads.file(copy, blockBytes), synchroniseFile(copy)])
+      return facts
     })
+  }
+
+  receive(content: Readable): Promise<Received> {
+    return this.#received.receive(content)
+  }
+
+  openReceived(id: ReceivedId, range?: ByteRange): Promise<Readable> {
+    return this.#received.open(id, range)
+  }
+
+  async settle(ids: readonly ReceivedId[]): Promise<StoredObject> {
+    const [only] = ids
+    if (only === undefined || ids.length > 1) return this.#grow((path) => this.#digested(path, this.#joined(ids)))
+    return this.#grow(async (path) => {
+      const { path: from, sums } = await this.#received.facts(only)
+      const facts = await this.#threads.file(from, blockBytes)
+      const wrong = facts.blockSums.findIndex((sum, block) => sum !== sums[block])
+      if (wrong >= 0 || facts.blockSums.length !== sums.length) throw alteredReceived(only, wrong)
+      await link(from, path)
+      await this.#renew(path)
+      return facts
+    })
+  }
+
+  discard(id: ReceivedId): Promise<void> {
+    return this.#received.discard(id)
+  }
+
+  listReceived(): AsyncIterable<ReceivedId> {
+    return this.#received.list()
+  }
+
+  async isReceivedIdle(id: ReceivedId, ms: number): Promise<boolean> {
+    const changed = await this.#received.changedMs(id)
+    return changed === undefined || changed <= (await this.#nowMs()) - ms
+  }
+
+  async removeIdle(digest: Digest, ms: number): Promise<boolean> {
+    const path = this.#pathOf(digest)
+    const before = (await this.#nowMs()) - ms
+    const facts = await stat(path).catch(absentOrThrow)
+    if (!facts || facts.mtimeMs > before) return false
+    // Out of the way first, then looked at again: a put that found the object meanwhile has renewed its time.
+    await mkdir(this.#unused, { recursive: true })
+    const aside = join(this.#unused, sumsName(digest))
+    if (!(await rename(path, aside).then(() => true, absentOrThrow))) return false
+    if ((await stat(aside)).mtimeMs > before) {
+      await rename(aside, path)
+      return false
+    }
+    await rm(aside)
+    await this.#sums.forget(sumsName(digest))
+    return true
   }
 
   async has(digest: Digest): Promise<boolean> {
@@ -73,9 +135,12 @@ export class FsObjectStore implements ObjectStore {
     return size
   }
 
-  async open(digest: Digest, range?: { start: number; end?: number }): Promise<Readable> {
-    const file = await this.#openFile(digest)
-    return Readable.from(verified(file, digest, range), { objectMode: false })
+  async open(digest: Digest, range?: ByteRange): Promise<Readable> {
+    const size = await this.size(digest)
+    const span = spanOf(range, size)
+    if (size <= blockBytes) return Readable.from([(await this.read(digest)).subarray(span.start, span.end + 1)])
+    const { file, sums } = await this.#openVerified(digest)
+    return readBlocks(file, span, sums, (block) => alteredBlock(digest, block))
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
@@ -90,7 +155,7 @@ export class FsObjectStore implements ObjectStore {
     // Beside and renamed: never half a file, and what lies at the path (a symbolic link, say) is replaced, not followed.
     const beside = join(dirname(path), `.modelwright-${randomUUID()}`)
     try {
-      if (size <= wholeInMemoryBytes) await writeFile(beside, await this.read(digest), { flag: 'wx' })
+      if (size <= blockBytes) await writeFile(beside, await this.read(digest), { flag: 'wx' })
       else await this.#copyVerified(digest, beside)
       await chmod(beside, mode)
       await rename(beside, path)
@@ -102,6 +167,7 @@ export class FsObjectStore implements ObjectStore {
 
   async remove(digest: Digest): Promise<void> {
     await rm(this.#pathOf(digest), { force: true })
+    await this.#sums.forget(sumsName(digest))
   }
 
   async *list(): AsyncIterable<StoredObject> {
@@ -114,42 +180,66 @@ export class FsObjectStore implements ObjectStore {
     }
   }
 
-  /** Removes what a killed process left half written. To be called once at start, before anything is put. */
+  /** Removes what a killed process left half written, and brings back what it had half removed. To be called once at start. */
   async clearLeftovers(): Promise<void> {
     await rm(this.#incoming, { recursive: true, force: true })
+    for (const hex of await namesIn(this.#unused))
+      await rename(join(this.#unused, hex), this.#pathOf(`sha256:${hex}` as Digest))
   }
 
   async #putBytes(bytes: Buffer, expected?: Digest): Promise<StoredObject> {
     const digest = digestOf(bytes)
     if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-    if (await this.#isSound(digest, bytes.length)) {
-      await synchroniseFolder(dirname(this.#pathOf(digest))) // whoever put it may not have come so far yet
-      return { digest, size: bytes.length }
-    }
+    if (await this.#isSound(digest, bytes.length)) return { digest, size: bytes.length }
     return this.#grow(async (path) => {
       await writeFile(path, bytes, { flag: 'wx', mode: 0o444, flush: true })
-      return { digest, size: bytes.length }
+      return { hex: digest.slice('sha256:'.length), size: bytes.length, blockSums: blockSumsOf(bytes) }
     })
   }
 
   /** Same bytes are already kept. Read again, because a put of the right bytes is the chance to mend altered ones. */
   async #isSound(digest: Digest, size: number): Promise<boolean> {
     if ((await this.#fileSize(digest)) !== size) return false
-    return digestOf(await readFile(this.#pathOf(digest))) === digest
+    const path = this.#pathOf(digest)
+    if (digestOf(await readFile(path)) !== digest) return false
+    // What collects unused objects may have taken it away just now.
+    if (!(await this.#renew(path).then(() => true, absentOrThrow))) return false
+    await synchroniseFolder(dirname(path)) // whoever put it may not have come so far yet
+    return true
   }
 
-  async #grow(fill: (path: string) => Promise<StoredObject>, expected?: Digest): Promise<StoredObject> {
+  async #grow(fill: (path: string) => Promise<FileFacts>, expected?: Digest): Promise<StoredObject> {
     const path = join(this.#incoming, randomUUID())
     try {
       await mkdir(this.#incoming, { recursive: true })
-      const object = await fill(path)
-      if (expected !== undefined && expected !== object.digest) throw differentBytes(expected, object.digest)
-      await this.#settle(path, object.digest)
-      return object
+      const { hex, size, blockSums } = await fill(path)
+      const digest = `sha256:${hex}` as Digest
+      if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
+      await this.#settle(path, digest)
+      if (size > blockBytes) await this.#sums.keep(hex, await stat(this.#pathOf(digest), { bigint: true }), blockSums)
+      return { digest, size }
     } catch (error) {
       await rm(path, { force: true })
       throw named(error, this.#root)
     }
+  }
+
+  /** Writes a stream to a new file and digests what lies there then. */
+  async #digested(path: string, chunks: AsyncIterable<Uint8Array>): Promise<FileFacts> {
+    const file = await open(path, 'wx', 0o444)
+    try {
+      const { blockSums } = await takeIn(chunks, file)
+      const facts = await this.#threads.file(path, blockBytes)
+      const wrong = facts.blockSums.findIndex((sum, block) => sum !== blockSums[block])
+      if (wrong >= 0) throw alteredBlock(`sha256:${facts.hex}`, wrong)
+      return facts
+    } finally {
+      await file.close()
+    }
+  }
+
+  async *#joined(ids: readonly ReceivedId[]): AsyncIterable<Uint8Array> {
+    for (const id of ids) yield* chunksOf(await this.#received.open(id))
   }
 
   async #settle(path: string, digest: Digest): Promise<void> {
@@ -170,8 +260,53 @@ export class FsObjectStore implements ObjectStore {
 
   async #copyVerified(digest: Digest, path: string): Promise<void> {
     await copyFile(this.#pathOf(digest), path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
-    const found = (await hashOf(createReadStream(path, { highWaterMark: copyBufferBytes }))).digest
-    if (found !== digest) throw corruptObject(digest, found)
+    const { hex } = await this.#threads.file(path, blockBytes)
+    if (`sha256:${hex}` !== digest) throw corruptObject(digest, `sha256:${hex}`)
+  }
+
+  /** The file as it was when its digest was last found right, with the checksums of its blocks from then. */
+  async #openVerified(digest: Digest): Promise<{ file: FileHandle; sums: readonly number[] }> {
+    for (;;) {
+      const file = await this.#openFile(digest)
+      const sums = await file
+        .stat({ bigint: true })
+        .then((facts) => this.#sums.of(sumsName(digest), facts))
+        .catch((error: unknown) => file.close().then(() => Promise.reject(error)))
+      if (sums) return { file, sums }
+      await file.close()
+      await this.#verify(digest)
+    }
+  }
+
+  /** Digests the whole, once for all who ask meanwhile. */
+  #verify(digest: Digest): Promise<void> {
+    const running = this.#verifying.get(digest)
+    if (running) return running
+    const verifying = this.#digestAnew(digest).finally(() => this.#verifying.delete(digest))
+    this.#verifying.set(digest, verifying)
+    return verifying
+  }
+
+  async #digestAnew(digest: Digest): Promise<void> {
+    const path = this.#pathOf(digest)
+    const before = await orUnknown(stat(path, { bigint: true }), digest)
+    const { hex, blockSums } = await orUnknown(this.#threads.file(path, blockBytes), digest)
+    if (`sha256:${hex}` !== digest) throw corruptObject(digest, `sha256:${hex}`)
+    await this.#sums.keep(hex, before, blockSums)
+  }
+
+  /** Put just now: what collects unused objects goes by this time. */
+  async #renew(path: string): Promise<void> {
+    const now = new Date(await this.#nowMs())
+    await utimes(path, now, now)
+  }
+
+  /** The file system's time, which may be another machine's. */
+  async #nowMs(): Promise<number> {
+    const path = join(this.#incoming, `${randomUUID()}.now`)
+    await mkdir(this.#incoming, { recursive: true })
+    await writeFile(path, '')
+    return stat(path).then((facts) => rm(path).then(() => facts.mtimeMs))
   }
 
   async #fileSize(digest: Digest): Promise<number | undefined> {
@@ -192,52 +327,6 @@ export class FsObjectStore implements ObjectStore {
   }
 }
 
-async function writeHashed(content: Readable, file: FileHandle): Promise<StoredObject> {
-  const hash = createHash('sha256')
-  let size = 0
-  for await (const chunk of content) {
-    const bytes = Buffer.from(chunk)
-    hash.update(bytes)
-    size += bytes.length
-    await file.appendFile(bytes)
-  }
-  await file.sync()
-  return { digest: `sha256:${hash.digest('hex')}` as Digest, size }
-}
-
-async function hashOf(content: Readable): Promise<StoredObject> {
-  const hash = createHash('sha256')
-  let size = 0
-  for await (const chunk of content) {
-    hash.update(chunk)
-    size += chunk.length
-  }
-  return { digest: `sha256:${hash.digest('hex')}` as Digest, size }
-}
-
-/** All bytes are hashed, those of the range (ends included) are passed on; the stream ends well only if the digest is right. */
-async function* verified(file: FileHandle, digest: Digest, range: { start: number; end?: number } | undefined) {
-  const hash = createHash('sha256')
-  const start = range?.start ?? 0
-  const end = range?.end ?? Number.POSITIVE_INFINITY
-  let at = 0
-  try {
-    for (;;) {
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(copyBufferBytes), 0, copyBufferBytes, at)
-      if (bytesRead === 0) break
-      const bytes = buffer.subarray(0, bytesRead)
-      hash.update(bytes)
-      const part = bytes.subarray(Math.max(0, start - at), Math.max(0, Math.min(bytesRead, end + 1 - at)))
-      at += bytesRead
-      if (part.length > 0) yield part
-    }
-  } finally {
-    await file.close()
-  }
-  const found = `sha256:${hash.digest('hex')}`
-  if (found !== digest) throw corruptObject(digest, found)
-}
-
 async function orUnknown<T>(reading: Promise<T>, digest: Digest): Promise<T> {
   try {
     return await reading
@@ -247,19 +336,9 @@ async function orUnknown<T>(reading: Promise<T>, digest: Digest): Promise<T> {
   }
 }
 
-function absentOrThrow(error: unknown): undefined {
-  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-  throw error
+async function synchroniseFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  await file.sync().finally(() => file.close())
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).then(
-    (names) => names.sort(),
-    (error) => absentOrThrow(error) ?? [],
-  )
-}
-
-async function synchroniseFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  await folder.sync().finally(() => folder.close())
-}
+const sumsName = (digest: Digest): string => digest.slice('sha256:'.length)
