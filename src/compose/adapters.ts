@@ -25,7 +25,7 @@ export type Ports = {
   clock: Clock
   environments: Environments
   executor: Executor
-  objects: ObjectStore & { clearLeftovers(): Promise<void> }
+  objects: ObjectStore & { clearLeftovers(): Promise<void>; close(): void }
   repositories: Repositories & { close(): Promise<void> | void }
 }
 

@@ -90,9 +90,11 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     stopping.abort()
     live.close()
     await app.close()
+    const settled = slices.artifacts.settler.stop()
+    ports.objects.close()
+    await settled
     await Promise.all(running)
     await slices.engine.idle()
-    await slices.artifacts.settler.stop()
     await slices.webhookDeliveries.idle()
     await slices.preparation.settled()
     await slices.leases.releaseAll()

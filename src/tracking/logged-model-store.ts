@@ -6,6 +6,7 @@ import { type LoggedModelId, newHexId, type RunId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { checkLoggedModelName, invalid } from './decide/limits.ts'
 import { readValue } from './decide/metric-value.ts'
+import { pythonText } from './decide/python-words.ts'
 import { readableName } from './decide/run-name.ts'
 import { type Clause, type Grammar, parseFilter } from './decide/search-filter.ts'
 import { experimentNumber, experimentStore, nextPage } from './experiment-store.ts'
@@ -81,9 +82,9 @@ export const loggedModelStore = {
   },
 
   async finalize(db: Db, modelId: string, status: LoggedModelStatus, now: EpochMs): Promise<LoggedModel> {
-    await this.byId(db, modelId)
+    await this.byId(db, modelId, { deletedToo: true })
     await db.updateTable('logged_models').set({ status, updated_at: now }).where('model_id', '=', modelId).execute()
-    return this.byId(db, modelId)
+    return this.byId(db, modelId, { deletedToo: true })
   },
 
   /** Deleting what is deleted is fine, as in MLflow. */
@@ -96,7 +97,17 @@ export const loggedModelStore = {
       .execute()
   },
 
+  /** Params never change: the same value again is fine, another is refused. */
   async logParams(db: Db, modelId: string, params: readonly KeyValue[]): Promise<void> {
+    if (params.length === 0) return
+    const known = await db.selectFrom('logged_model_params').selectAll().where('model_id', '=', modelId).execute()
+    for (const { key, value } of params) {
+      const old = known.find((param) => param.key === key)
+      if (old && old.value !== value)
+        throw invalid(
+          `Changing param values is not allowed. Param with key=${pythonText(key)} was already logged with value=${pythonText(old.value)} for model ID='${modelId}'. Attempted logging new value ${pythonText(value)}.`,
+        )
+    }
     await writePairs(db, 'logged_model_params', modelId, params)
   },
 
@@ -159,6 +170,16 @@ const columnOf: Record<string, string> = {
   last_updated_time: 'updated_at',
 }
 
+/** In filters alone. */
+const filteredColumnOf: Record<string, string> = {
+  ...columnOf,
+  creation_timestamp_ms: 'created_at',
+  last_updated_timestamp_ms: 'updated_at',
+  experiment_id: 'experiment_id',
+  artifact_location: 'artifact_uri',
+  lifecycle_stage: 'lifecycle_stage',
+}
+
 const modelGrammar: Grammar<'metric' | 'parameter' | 'tag'> = {
   types: {
     metric: 'metric',
@@ -174,12 +195,22 @@ const modelGrammar: Grammar<'metric' | 'parameter' | 'tag'> = {
     attr: 'attribute',
   },
   attributes: Object.fromEntries(
-    Object.entries(columnOf).map(([key, name]) => [
+    Object.entries(filteredColumnOf).map(([key, name]) => [
       key,
-      { name, value: name.endsWith('_at') ? ('number' as const) : ('text' as const) },
+      { name, value: /_at$|^experiment_id$/.test(name) ? ('number' as const) : ('text' as const) },
     ]),
   ),
-  lists: ['name', 'model_id', 'model_type', 'status', 'source_run_id'],
+  lists: [
+    'name',
+    'model_id',
+    'model_type',
+    'status',
+    'source_run_id',
+    'artifact_uri',
+    'lifecycle_stage',
+    'parameter',
+    'tag',
+  ],
   nullable: [],
   numeric: ['metric'],
 }
@@ -222,15 +253,13 @@ function sortOf(orderBy: readonly ModelOrder[]): { columns: SortColumn[]; joins:
 
 function orderValue(order: ModelOrder, index: number, joins: RawBuilder<unknown>[]): RawBuilder<unknown> {
   const field = order.field.trim()
-  if (order.datasetDigest && !order.datasetName)
-    throw invalid('`dataset_digest` can only be specified if `dataset_name` is also specified.')
   const dot = field.indexOf('.')
   if (dot === -1) {
-    if (!Object.hasOwn(columnOf, field)) throw invalid(`Invalid order by field name: ${field}.`)
+    if (!Object.hasOwn(columnOf, field)) throw invalid(`Invalid order by field name: ${field}`)
     return sql.ref(`l.${columnOf[field]}`)
   }
   const entity = field.slice(0, dot)
-  if (entity !== 'metrics') throw invalid(`Invalid order by field name: ${entity}, only \`metrics.<name>\` is allowed.`)
+  if (entity !== 'metrics') throw invalid(`Invalid order by field name: ${field}. Only metrics are supported.`)
   const alias = `o${index}`
   const dataset = order.datasetName
     ? sql`and ${onDatasets([{ name: order.datasetName, digest: order.datasetDigest }])}`

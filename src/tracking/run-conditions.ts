@@ -1,5 +1,6 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import { invalid } from './decide/limits.ts'
+import { pythonList } from './decide/python-words.ts'
 import { type Clause, type Grammar, parseOrderTerm } from './decide/search-filter.ts'
 import { compareSql, type SortColumn } from './search-sql.ts'
 
@@ -104,7 +105,7 @@ export function runOrder(orderBy: readonly string[]): RunOrder {
   const joins: RawBuilder<unknown>[] = []
   const seen = new Set<string>()
   for (const [index, { type, key, descending }] of terms.entries()) {
-    if (seen.has(`${type}.${key}`)) throw invalid(`\`order_by\` contains duplicate fields: ${JSON.stringify(orderBy)}`)
+    if (seen.has(`${type}.${key}`)) throw invalid(`\`order_by\` contains duplicate fields: ${pythonList(orderBy)}`)
     seen.add(`${type}.${key}`)
     if (type === 'dataset') throw invalid(`Invalid identifier type '${type}'`)
     const value = type === 'attribute' ? sql.ref(`r.${key}`) : sql.ref(`o${index}.value`)

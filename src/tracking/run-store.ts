@@ -51,7 +51,8 @@ export const runStore = {
       .returningAll()
       .executeTakeFirstOrThrow()
     if (!tags.has(runNameTag)) tags.set(runNameTag, name)
-    const written = await writeTags(
+    // Of a new run MLflow takes tags of any key.
+    const written = await keepTags(
       db,
       row,
       [...tags].map(([key, value]) => ({ key, value })),
@@ -185,9 +186,13 @@ function nameOf(run: NewRun, tagged: string | undefined): string | undefined {
   return run.name || tagged || undefined
 }
 
-/** What was kept of them: long values are cut. */
-async function writeTags(db: Db, row: RunRow, tags: readonly KeyValue[]): Promise<KeyValue[]> {
+function writeTags(db: Db, row: RunRow, tags: readonly KeyValue[]): Promise<KeyValue[]> {
   for (const tag of tags) checkTag(tag)
+  return keepTags(db, row, tags)
+}
+
+/** What was kept of them: long values are cut. */
+async function keepTags(db: Db, row: RunRow, tags: readonly KeyValue[]): Promise<KeyValue[]> {
   const kept = tags.map(cutTag)
   await upsertTags(
     db,

@@ -30,7 +30,7 @@ import type {
 } from './tracking.ts'
 
 /** Points moved in one transaction; more would keep others waiting for longer than a few milliseconds. */
-const movedAtOnce = 2_000
+const movedAtOnce = 5_000
 
 /**
  * Experiments, runs, metrics and logged models. What takes a `tx` becomes part of the caller's transaction;
@@ -250,13 +250,13 @@ export class TrackingService {
 
   logLoggedModelParams(modelId: string, params: readonly KeyValue[]): Promise<void> {
     return transact(this.#db, async (tx) => {
-      await loggedModelStore.byId(tx, modelId)
+      await loggedModelStore.byId(tx, modelId, { deletedToo: true })
       await loggedModelStore.logParams(tx, modelId, params)
     })
   }
 
   async setLoggedModelTags(tx: Tx, modelId: LoggedModelId | string, tags: readonly KeyValue[]): Promise<void> {
-    await loggedModelStore.byId(tx, modelId)
+    await loggedModelStore.byId(tx, modelId, { deletedToo: true })
     await loggedModelStore.setTags(tx, modelId, tags, this.#clock.now())
   }
 

@@ -150,7 +150,7 @@ export class FolderWriter {
     versions: readonly ModelVersionRecord[],
     moved: (location: string) => string,
   ): Promise<void> {
-    const folder = join(this.#root, 'models', model.name)
+    const folder = inside(join(this.#root, 'models'), model.name)
     await this.#replaced(folder, async (place) => {
       const aliases = versions.flatMap(({ version, aliases: own }) =>
         own.map((key) => ({ key, value: String(version) })),
@@ -221,7 +221,7 @@ export class FolderWriter {
         id,
       })
     for (const { model: id, step } of record.modelOutputs)
-      await writeLink(join(folder, 'outputs', id), {
+      await writeLink(inside(join(folder, 'outputs'), id), {
         source_type: 'RUN_OUTPUT',
         destination_type: 'MODEL_OUTPUT',
         id,
@@ -274,7 +274,7 @@ async function writeLink(
 async function writePairs(folder: string, pairs: readonly { key: string; value: string }[]): Promise<void> {
   if (pairs.length === 0) return
   for (const { key, value } of pairs) {
-    const file = join(folder, key)
+    const file = inside(folder, key)
     await mkdir(dirname(file), { recursive: true })
     await writeFile(file, value)
   }
@@ -286,7 +286,7 @@ async function appendPoints(folder: string, { key, timestamps, steps, values }: 
 }
 
 async function append(folder: string, key: string, text: string): Promise<void> {
-  const file = join(folder, key)
+  const file = inside(folder, key)
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, text, { flag: 'a' })
 }
@@ -294,12 +294,21 @@ async function append(folder: string, key: string, text: string): Promise<void> 
 async function writeFiles(folder: string, files: readonly SourceFile[]): Promise<void> {
   await mkdir(folder, { recursive: true })
   for (const { path, open } of files) {
-    if (path.split('/').includes('..'))
-      throw new AppError('BadRequest', `The artifact "${path}" leads elsewhere.`, 'Delete it.')
-    const file = join(folder, path)
+    const file = inside(folder, path)
     await mkdir(dirname(file), { recursive: true })
     await pipeline(await open(), createWriteStream(file))
   }
+}
+
+/** Names come from whoever logged them: none may lead out of its folder. */
+function inside(folder: string, name: string): string {
+  const file = join(folder, name)
+  if (file.startsWith(`${folder}/`)) return file
+  throw new AppError(
+    'BadRequest',
+    `"${name}" as a file would lie outside its folder.`,
+    'Rename or delete it on the server.',
+  )
 }
 
 const pythonNumber = (value: MetricValue): string =>

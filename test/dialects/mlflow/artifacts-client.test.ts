@@ -4,7 +4,11 @@ import { PythonSession, testPython } from '../../support/python.ts'
 import { type MlflowServer, startMlflowServer } from './mlflow-server.ts'
 
 const python = testPython()
-const multipart = { MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE: '1000000', MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE: '700000' }
+const multipart = {
+  MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD: 'true',
+  MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE: '1000000',
+  MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE: '700000',
+}
 
 eachDatabase("the real mlflow client's artifacts", (database) => {
   if (!python) return it.skip('needs MODELWRIGHT_TEST_PYTHON')

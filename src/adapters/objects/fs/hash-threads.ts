@@ -33,6 +33,15 @@ export class HashThreads {
     return asked
   }
 
+  /** What is being digested is given up: it can be begun anew. */
+  close(): void {
+    for (const thread of [...this.#threads]) {
+      clearTimeout(thread.idle)
+      this.#lose(thread, new Error('The digest was given up: the server stops.'))
+      void thread.worker.terminate()
+    }
+  }
+
   #leastBusy(): Thread {
     const [quietest] = this.#threads.toSorted((a, b) => a.waiting.size - b.waiting.size)
     const mayStart = this.#threads.length < this.#most
