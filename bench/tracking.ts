@@ -21,7 +21,9 @@ export const bench: Bench = async ({ runs, say }) => {
   for (let round = 1; round <= runs; round++)
     for (const target of await targets(say)) {
       say(`round ${round} of ${runs}: ${target.name}`)
-      for (const [what, value] of Object.entries(await measured(target))) {
+      const result = await measured(target)
+      say(JSON.stringify({ [target.name]: rounded(result) }))
+      for (const [what, value] of Object.entries(result)) {
         const values = found.get(what) ?? found.set(what, new Map()).get(what)!
         values.set(target.name, [...(values.get(target.name) ?? []), value])
       }
@@ -50,6 +52,9 @@ const aims: Record<string, { unit: string; aim?: string }> = {
   'memory afterwards': { unit: 'MB' },
 }
 
+const rounded = (result: Record<string, number>) =>
+  Object.fromEntries(Object.entries(result).map(([what, value]) => [what, Math.round(value * 10) / 10]))
+
 function rowsOf(what: string, values: Map<string, number[]>): Row[] {
   const { unit, aim } = aims[what]!
   return [...values].map(([name, each]) => ({
@@ -77,7 +82,7 @@ async function measured(target: Target): Promise<Record<string, number>> {
     result['batches of 100, 8 clients'] = eight
     result['processor time of 100,000 points in batches'] =
       ((cpuOfTree(server.pid) - before) / (5 * (one + eight))) * 100_000
-    const found = await searches(server.url, await server.fill(searchedRuns), 15)
+    const found = await searches(server.url, await server.fill(searchedRuns), 10)
     result['search: metric filter and order, first 100'] = found.filtered
     result['search: metric and param filter'] = found.twoFilters
     result['search: latest 100'] = found.latest

@@ -73,6 +73,10 @@ const tasks = {
     install()
     return under24('node_modules/vitest/vitest.mjs', ['run', '--config', 'test/torture/vitest.config.ts', ...args])
   },
+  differential() {
+    install()
+    return under24('tools/differential.mjs')
+  },
   bench() {
     install()
     if (under24('tools/build.mjs', []) !== 0) return 1

@@ -25,13 +25,13 @@ export async function targets(say: (line: string) => void): Promise<Target[]> {
   const hasPostgres = postgresBinaries() !== undefined
   if (!hasPostgres) say('PostgreSQL is not installed: measured without it')
   return [
-    { name: 'ours, SQLite', start: (folder) => ours(folder) },
-    { name: 'ours, SQLite, durability full', start: (folder) => ours(folder, ['--durability', 'full']) },
+    { name: 'ours, SQLite', start: (folder) => startOurs(folder) },
+    { name: 'ours, SQLite, durability full', start: (folder) => startOurs(folder, ['--durability', 'full']) },
     ...(hasPostgres
       ? [
           {
             name: 'ours, PostgreSQL',
-            start: (folder: string) => onPostgres((url) => ours(folder, ['--database', url])),
+            start: (folder: string) => onPostgres((url) => startOurs(folder, ['--database', url])),
           },
         ]
       : []),
@@ -53,7 +53,7 @@ export async function targets(say: (line: string) => void): Promise<Target[]> {
   ]
 }
 
-async function ours(folder: string, words: string[] = []): Promise<Running> {
+export async function startOurs(folder: string, words: string[] = []): Promise<Running> {
   const port = await freePort()
   const server = await started(port, process.execPath, [
     '--disable-warning=ExperimentalWarning',

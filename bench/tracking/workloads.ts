@@ -102,9 +102,9 @@ export async function fill(url: string, count: number): Promise<string> {
   return experiment_id
 }
 
-export type Searches = { filtered: number; twoFilters: number; latest: number; page: number; all: number }
+export type Searches = { filtered: number; twoFilters: number; latest: number; all: number }
 
-/** Medians of first pages of 100; one page of 1,000; all runs in pages of 1,000. */
+/** Medians of first pages of 100; once all runs in pages of 1,000. */
 export async function searches(url: string, experiment: string, rounds: number): Promise<Searches> {
   const client = new RawClient(url, 1)
   const search = (question: Record<string, unknown>) =>
@@ -122,7 +122,6 @@ export async function searches(url: string, experiment: string, rounds: number):
       max_results: 100,
     }),
     latest: await many({ max_results: 100 }),
-    page: await many({ max_results: 1000 }),
     all: await timed(async () => {
       for (let token: string | undefined = ''; token !== undefined; )
         token = (await search({ max_results: 1000, ...(token ? { page_token: token } : {}) })).next_page_token

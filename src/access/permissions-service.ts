@@ -128,6 +128,12 @@ export class PermissionsService {
     this.#standings.clear()
   }
 
+  /** All of a type whose ids begin so. */
+  async deletedWithin(type: ResourceType, prefix: string): Promise<void> {
+    await transact(this.#db, (tx) => userStore.removeGrantsWithin(tx, type, prefix))
+    this.#standings.clear()
+  }
+
   forget(userId: number): void {
     this.#standings.delete(userId)
   }

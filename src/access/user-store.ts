@@ -164,6 +164,15 @@ export const userStore = {
     return Number(numDeletedRows)
   },
 
+  async removeGrantsWithin(db: Db, type: ResourceType, prefix: string): Promise<void> {
+    await db
+      .deleteFrom('user_permissions')
+      .where('resource_type', '=', type)
+      .where('pattern', '>=', prefix)
+      .where('pattern', '<', `${prefix}\u{10ffff}`)
+      .execute()
+  },
+
   async moveGrants(db: Db, types: readonly ResourceType[], from: string, to: string): Promise<number> {
     // What a thing that once had the new name left behind must not count for this one.
     await this.removeGrantsOn(db, types, to)

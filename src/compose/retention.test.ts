@@ -6,12 +6,14 @@ import { sql } from 'kysely'
 import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
-import { AccessService, ownerTokenAt } from '../access/index.ts'
+import { AccessService, ownerTokenAt, PermissionsService } from '../access/index.ts'
 import { MemoryObjectStore } from '../adapters/objects/memory/memory-object-store.ts'
 import { ArtifactService } from '../artifacts/index.ts'
 import type { CliContext } from '../cli/context.ts'
 import { type GcOptions, gc } from '../cli/gc.ts'
 import { type Db, transact } from '../db/index.ts'
+import { EvaluationsService, ReviewQueuesService } from '../evaluations/index.ts'
+import { ImportsService } from '../imports/index.ts'
 import { createClient } from '../kernel/client.ts'
 import { canonicalJson, type Digest } from '../kernel/digest.ts'
 import { newHexId, type RunId } from '../kernel/ids.ts'
@@ -30,6 +32,8 @@ eachDatabase('retention', (database) => {
   let objects: MemoryObjectStore
   let artifacts: ArtifactService
   let tracking: TrackingService
+  let traces: TracesService
+  let permissions: PermissionsService
   let retention: Retention
   const clock = { now: () => now, sleep: async () => {} }
   const log = pino({ level: 'silent' })
@@ -41,6 +45,8 @@ eachDatabase('retention', (database) => {
     objects = new MemoryObjectStore()
     artifacts = new ArtifactService({ db, clock, objects })
     tracking = new TrackingService({ db, clock })
+    traces = new TracesService({ db, clock, tracking })
+    permissions = new PermissionsService({ db, clock, defaultPermission: 'READ' })
     retention = makeRetention()
   })
   afterEach(async () => {
@@ -56,7 +62,9 @@ eachDatabase('retention', (database) => {
       objects,
       artifacts,
       tracking,
-      traces: new TracesService({ db, clock, tracking }),
+      traces,
+      imports: new ImportsService({ db, clock, artifacts, tracking }),
+      permissions,
       retentionMs: 30 * day,
     })
 
@@ -133,6 +141,108 @@ eachDatabase('retention', (database) => {
     expect(await rowsIn(...runTables, 'experiment_tags')).toEqual({ ...nothing, experiment_tags: 0 })
   })
 
+  describe('an experiment with all that other rooms keep of it', () => {
+    const fill = async (experimentId: string) => {
+      const evaluations = new EvaluationsService({ db, clock, tracking })
+      const queues = new ReviewQueuesService({ db, clock, tracking, traces })
+      const runId = await startRun(experimentId)
+      const trace = { experimentId, startedAt: now, metadata: { m: '1' }, tags: { t: '1' } }
+      const { traceId } = await traces.begin(trace)
+      await traces.linkToRun([traceId], runId)
+      await evaluations.createIssue({ experimentId, name: 'slow', description: 'd', sourceRunId: runId })
+      await evaluations.createDataset({ name: `d${experimentId}`, experimentIds: [experimentId], tags: {} })
+      await evaluations.labelSchemas(experimentId, { limit: 10 })
+      const queue = await queues.ofUser(experimentId, 'ann')
+      await queues.addItems(queue.queueId, [traceId])
+      const experiment_id = Number(experimentId)
+      const scorer_id = `s${experimentId}`
+      await db.insertInto('scorers').values({ scorer_id, experiment_id, name: 's' }).execute()
+      const versions = Array.from({ length: 1200 }, (_, version) => ({
+        scorer_id,
+        version,
+        serialized: '{}',
+        created_at: 0,
+      }))
+      await db.insertInto('scorer_versions').values(versions).execute()
+      const online = { scorer_id, config_id: 'c', experiment_id, sample_rate: 1, filter: null }
+      await db.insertInto('scorer_online_configs').values(online).execute()
+      const span = {
+        trace_id: traceId,
+        name: 's',
+        status: 'OK',
+        start_ns: '1',
+        start_ms: 1,
+        content: '{}',
+        experiment_id,
+      }
+      const spans = Array.from({ length: 1200 }, (_, index) => ({ ...span, span_id: String(index) }))
+      await db
+        .insertInto('trace_spans')
+        .values(spans as never)
+        .execute()
+      const item = { import_id: 'i', joined: 0, source_uri: null, target_uri: null, facts: null }
+      for (const [kind, target_id] of [
+        ['experiment', experimentId],
+        ['run', runId],
+      ] as const)
+        await db
+          .insertInto('import_items')
+          .values({ ...item, kind, source_id: target_id, target_id })
+          .execute()
+      for (const [resource_type, pattern] of [
+        ['experiment', experimentId],
+        ['scorer', `${experimentId}/s`],
+      ] as const)
+        await db
+          .insertInto('user_permissions')
+          .values({ user_id: 1, resource_type, pattern, permission: 'EDIT' })
+          .execute()
+    }
+    const rowsInAll = async () => {
+      const names = (await db.introspection.getTables()).map((table) => table.name)
+      const kept = ['audit', 'evaluation_datasets', 'unreferenced_objects', 'metric_arrivals', 'metric_points']
+      return rowsIn(...names.filter((name) => !kept.includes(name)).sort())
+    }
+
+    it('goes without a row that is left, and takes none of another experiment, whose id begins alike, along', async () => {
+      await db.insertInto('users').values({ name: 'ann', password_hash: null, admin: 0, created_at: 0 }).execute()
+      const ids: string[] = []
+      for (let n = 0; n < 10; n++) ids.push(await tracking.createExperiment({ name: `e${n}` }))
+      const [gone, kept] = [ids[0]!, ids[9]!]
+      await fill(kept)
+      const before = await rowsInAll()
+      await fill(gone)
+      expect(Object.values(await rowsInAll()).reduce((sum, n) => sum + n)).toBeGreaterThan(2400)
+      await tracking.setExperimentLifecycle(gone, 'deleted')
+      now += 31 * day
+      await retention.pass(running)
+      expect(await rowsInAll()).toEqual({ ...before, experiments: before.experiments! - 1 })
+      expect(await rowsIn('metric_points', 'metric_arrivals')).toEqual({ metric_points: 3, metric_arrivals: 0 })
+    })
+
+    it('goes in the end however often its purge is broken off', async () => {
+      await db.insertInto('users').values({ name: 'ann', password_hash: null, admin: 0, created_at: 0 }).execute()
+      const before = await rowsInAll()
+      const gone = await tracking.createExperiment({ name: 'gone' })
+      await fill(gone)
+      await tracking.setExperimentLifecycle(gone, 'deleted')
+      now += 31 * day
+      await retention.collect({}, 'test')
+      for (let passes = 0; (await retention.state()).left.experiments > 0; passes++) {
+        expect(passes).toBeLessThan(50)
+        // Read before each step: the pass ends with the second.
+        let reads = 0
+        const brokenOff = {
+          get aborted() {
+            return reads++ > 0
+          },
+        } as AbortSignal
+        await makeRetention().pass(brokenOff)
+      }
+      expect(await rowsInAll()).toEqual(before)
+    })
+  })
+
   it('goes on where it was after it was interrupted, in pieces however many points a metric has', async () => {
     const runId = await startRun('0', 7_000)
     const other = await startRun('0', 5)
@@ -140,8 +250,8 @@ eachDatabase('retention', (database) => {
     await deleteRun(runId)
     now += 31 * day
     await retention.collect({}, 'test')
-    const nowhereElse = { artifacts: async () => 0, experiment: async () => 0 }
-    for (let step = 0; step < 2; step++) expect(await purgeStep(db, nowhereElse)).toBe(true)
+    const nowhereElse = { artifacts: async () => 0, kept: async () => 0 }
+    for (let step = 0; step < 3; step++) expect(await purgeStep(db, nowhereElse)).toBe(true)
     const { metric_points } = await rowsIn('metric_points')
     expect(metric_points).toBeGreaterThan(2_000)
     expect(metric_points).toBeLessThan(5_000)

@@ -1,6 +1,8 @@
-import { appendAudit } from '../access/index.ts'
+import { appendAudit, type PermissionsService } from '../access/index.ts'
 import { type ArtifactService, collectGarbage, retentionState, type Swept, sweepObjects } from '../artifacts/index.ts'
 import { type Db, transact } from '../db/index.ts'
+import { purgeExperiment } from '../evaluations/index.ts'
+import type { ImportsService } from '../imports/index.ts'
 import { messageOf } from '../kernel/errors.ts'
 import { type Endpoint, endpoint } from '../kernel/route.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -34,6 +36,8 @@ type Parts = {
   artifacts: ArtifactService
   tracking: TrackingService
   traces: TracesService
+  imports: ImportsService
+  permissions: PermissionsService
   /** How long what was deleted can be restored. */
   retentionMs: number
 }
@@ -127,14 +131,26 @@ export class Retention {
   }
 
   #elsewhere(): Elsewhere {
-    const { artifacts, traces } = this.#parts
+    const { db, artifacts, imports, permissions, traces } = this.#parts
     return {
       artifacts: async ({ artifactUri, of }, limit) => {
         const folder = artifactFolderOf(artifactUri)
         // A place that others may share is left alone.
         return folder?.split('/').includes(of) ? artifacts.files.removeSome(folder, limit) : 0
       },
-      experiment: (experimentId, limit) => traces.delete({ experimentId, limit, until: Number.MAX_SAFE_INTEGER }),
+      kept: async (of, ids, limit) => {
+        if (of === 'run') return (await imports.forget(of, ids, limit)) || traces.purgeLinksToRuns(ids, limit)
+        if (of === 'logged-model') return imports.forget(of, ids, limit)
+        const [experimentId = ''] = ids
+        const removed =
+          (await traces.purgeExperiment(experimentId, limit)) ||
+          (await purgeExperiment(db, experimentId, limit)) ||
+          (await imports.forget(of, ids, limit))
+        if (removed > 0) return removed
+        await permissions.deleted(['experiment'], experimentId)
+        await permissions.deletedWithin('scorer', `${experimentId}/`)
+        return 0
+      },
     }
   }
 

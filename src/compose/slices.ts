@@ -229,6 +229,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     artifacts,
     tracking,
     traces,
+    imports,
+    permissions: access.permissions,
     retentionMs: parseDuration(config.retention) ?? 0,
   })
 

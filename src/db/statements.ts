@@ -59,10 +59,41 @@ export function isOneOf(
   column: RawBuilder<unknown>,
   values: readonly (string | number)[],
 ): RawBuilder<boolean> {
+  // Of no values the type would be unknown.
+  if (values.length === 0) return sql`1 = 0`
   if (!isPostgres(db)) return sql`${column} in (select value from json_each(${JSON.stringify(values)}))`
   return typeof values[0] === 'number'
     ? sql`${column} = any(${values}::bigint[])`
     : sql`${column} = any(${values}::text[])`
+}
+
+/**
+ * Deletes at most `limit` of the rows and gives how many those were, so that no statement holds the database for long.
+ * `key`: the columns of the table's primary key.
+ */
+export async function deleteSome(
+  db: Db,
+  table: string,
+  { key, where, limit }: { key: readonly string[]; where: RawBuilder<unknown>; limit: number },
+): Promise<number> {
+  const columns = sql.join(key.map((column) => sql.ref(column)))
+  const result = await sql`delete from ${sql.table(table)} where (${columns}) in
+    (select ${columns} from ${sql.table(table)} where ${where} limit ${limit})`.execute(db)
+  return Number(result.numAffectedRows ?? 0)
+}
+
+/** As `deleteSome`, through several tables in their order: what one leaves of the limit is the next one's. */
+export async function deleteSomeOf(
+  db: Db,
+  tables: readonly { table: string; key: readonly string[]; where: RawBuilder<unknown> }[],
+  limit: number,
+): Promise<number> {
+  let deleted = 0
+  for (const { table, key, where } of tables) {
+    if (deleted === limit) break
+    deleted += await deleteSome(db, table, { key, where, limit: limit - deleted })
+  }
+  return deleted
 }
 
 const run = <R>(db: Db, text: string, values: readonly unknown[]) =>

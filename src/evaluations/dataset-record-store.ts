@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
-import type { Db, Tx } from '../db/index.ts'
+import { type Db, insertStatement, isOneOf, type Tx } from '../db/index.ts'
 import type { EvaluationTables } from '../db/tables/evaluations.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { type Found, nextPage, readPageToken } from '../tracking/index.ts'
@@ -12,7 +12,7 @@ type Row = EvaluationTables['evaluation_dataset_records']
 /** A record with the id that it gets where it is new. */
 export type NewRecord = { recordId: string; draft: RecordDraft }
 
-/** Fourteen columns each: well below what one statement may hold. */
+/** Well below what one statement may hold. */
 const rowsPerStatement = 200
 /** Records are read in portions, until they are enough or heavy enough; the next page goes on from there. */
 const rowsPerRead = 100
@@ -38,7 +38,10 @@ export const datasetRecordStore = {
           : { ...newRow(datasetId, recordId, draft), created_at: now, updated_at: now }
         rows.set(draft.inputHash, row)
       }
-      await write(tx, [...rows.values()])
+      await put(
+        tx,
+        [...rows.values()].map((row) => names.map((name) => row[name])),
+      )
     }
     return counts
   },
@@ -97,9 +100,11 @@ async function knownRows(tx: Tx, datasetId: string, records: readonly NewRecord[
     .selectAll()
     .where('dataset_id', '=', datasetId)
     .where(
-      'input_hash',
-      'in',
-      records.map(({ draft }) => draft.inputHash),
+      isOneOf(
+        tx,
+        sql.ref('input_hash'),
+        records.map(({ draft }) => draft.inputHash),
+      ),
     )
     .execute()
   return new Map(rows.map((row) => [row.input_hash, row]))
@@ -112,21 +117,30 @@ const newRow = (datasetId: string, recordId: string, draft: RecordDraft): Omit<R
   ...newContent(draft),
 })
 
-async function write(tx: Tx, rows: readonly Row[]): Promise<void> {
-  await tx
-    .insertInto('evaluation_dataset_records')
-    .values(rows)
-    .onConflict((c) =>
-      c.columns(['dataset_id', 'input_hash']).doUpdateSet((e) => ({
-        outputs: e.ref('excluded.outputs'),
-        expectations: e.ref('excluded.expectations'),
-        tags: e.ref('excluded.tags'),
-        updated_at: e.ref('excluded.updated_at'),
-        updated_by: e.ref('excluded.updated_by'),
-      })),
-    )
-    .execute()
-}
+const columns = {
+  record_id: 'text',
+  dataset_id: 'text',
+  input_hash: 'text',
+  inputs: 'text',
+  outputs: 'text',
+  expectations: 'text',
+  tags: 'text',
+  source: 'text',
+  source_id: 'text',
+  source_type: 'text',
+  created_at: 'bigint',
+  updated_at: 'bigint',
+  created_by: 'text',
+  updated_by: 'text',
+} as const satisfies Record<keyof Row, 'text' | 'bigint'>
+const names = Object.keys(columns) as (keyof Row)[]
+const replaced = ['outputs', 'expectations', 'tags', 'updated_at', 'updated_by']
+
+const put = insertStatement(
+  'evaluation_dataset_records',
+  columns,
+  `on conflict (dataset_id, input_hash) do update set ${replaced.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+)
 
 async function rowsAfter(
   db: Db,

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Db, transact } from '../db/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
-import { newHexId } from '../kernel/ids.ts'
+import { newHexId, orderedHexId } from '../kernel/ids.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Experiment, type ExperimentId, type Found, invalid, type TrackingService } from '../tracking/index.ts'
 import { datasetRecordStore, type NewRecord } from './dataset-record-store.ts'
@@ -36,6 +36,7 @@ import { scorerStore } from './scorer-store.ts'
 
 /** Records are merged this many in a transaction: other writers wait no longer than for these. */
 const recordsPerTransaction = 200
+const draftsAtOnce = 100
 
 type Page = { limit: number; pageToken?: string }
 
@@ -120,13 +121,15 @@ export class EvaluationsService {
    * Throws NotFound, or BadRequest for what is no record.
    */
   async mergeRecords(datasetId: string, list: string): Promise<{ inserted: number; updated: number }> {
-    const records = await this.#readRecords(list)
+    const drafts = await readDrafts(list)
     const sum = { inserted: 0, updated: 0 }
-    const told = { now: this.#clock.now(), user: lastUser(records) }
+    const now = this.#clock.now()
+    const told = { now, user: lastUser(drafts) }
     // An empty list, too, is told to the dataset.
-    for (let i = 0; i === 0 || i < records.length; i += recordsPerTransaction) {
-      const some = records.slice(i, i + recordsPerTransaction)
-      const counts = await this.#mergeSome(datasetId, some, told)
+    for (let i = 0; i === 0 || i < drafts.length; i += recordsPerTransaction) {
+      const some = drafts.slice(i, i + recordsPerTransaction)
+      const records = some.map((draft, index) => ({ recordId: `dr-${orderedHexId(now, i + index)}`, draft }))
+      const counts = await this.#mergeSome(datasetId, records, told)
       sum.inserted += counts.inserted
       sum.updated += counts.updated
     }
@@ -165,18 +168,6 @@ export class EvaluationsService {
       })
       return counts
     })
-  }
-
-  /** Reading a long list makes room for other requests now and then. New ids ascend, so that records keep their order. */
-  async #readRecords(list: string): Promise<NewRecord[]> {
-    const drafts: RecordDraft[] = []
-    for (const item of jsonItems(list, "parameter 'records'")) {
-      drafts.push(draftOf(item))
-      if (drafts.length % 100 === 0) await setImmediate()
-    }
-    const now = this.#clock.now()
-    const ids = drafts.map(() => `dr-${newHexId(now)}`).sort()
-    return drafts.map((draft, index) => ({ recordId: ids[index]!, draft }))
   }
 
   // Scorers
@@ -346,8 +337,18 @@ export class EvaluationsService {
 const recordsIn = ({ profile }: EvaluationDataset): number => Number(/\d+/.exec(profile ?? '')?.[0] ?? 0)
 
 /** Who logged, as far as the records tell: the last one counts. */
-const lastUser = (records: readonly NewRecord[]): string | undefined =>
-  records.findLast(({ draft }) => draft.user !== undefined)?.draft.user
+const lastUser = (drafts: readonly RecordDraft[]): string | undefined =>
+  drafts.findLast(({ user }) => user !== undefined)?.user
+
+/** Reading a long list makes room for other requests now and then. */
+async function readDrafts(list: string): Promise<RecordDraft[]> {
+  const drafts: RecordDraft[] = []
+  for (const item of jsonItems(list, "parameter 'records'")) {
+    drafts.push(draftOf(item))
+    if (drafts.length % draftsAtOnce === 0) await setImmediate()
+  }
+  return drafts
+}
 
 const noExperiment = (message: string): AppError =>
   new AppError('NotFound', message, 'List experiments to see which there are.')

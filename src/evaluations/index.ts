@@ -3,5 +3,6 @@
 // It owns these records and their links to experiments. It never calls a model, runs a scorer's code, or judges a candidate (gates/).
 export * from './evaluations.ts'
 export { EvaluationsService } from './evaluations-service.ts'
+export { purgeExperiment } from './purge-experiment.ts'
 export * from './review-queues.ts'
 export { ReviewQueuesService } from './review-queues-service.ts'

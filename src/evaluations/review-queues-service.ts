@@ -1,8 +1,9 @@
 import { type Db, transact } from '../db/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
+import { pythonList } from '../kernel/python-text.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { TracesService } from '../traces/index.ts'
-import { type ExperimentId, type Found, invalid, pythonList, type TrackingService } from '../tracking/index.ts'
+import { type ExperimentId, type Found, invalid, type TrackingService } from '../tracking/index.ts'
 import {
   checkedCompleter,
   checkedIds,

@@ -1,5 +1,5 @@
-import type { Selectable } from 'kysely'
-import type { Db, Tx } from '../db/index.ts'
+import { type Selectable, sql } from 'kysely'
+import { type Db, deleteSome, type Tx } from '../db/index.ts'
 import type { ImportTables } from '../db/tables/imports.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Import, ImportItem } from './imports.ts'
@@ -96,6 +96,15 @@ export const importStore = {
       for (const row of rows) found.set(row.source_id, itemFrom(row))
     }
     return found
+  },
+
+  /** By our id, at most `limit`: what became of them is no more. Gives how many those were. */
+  forget(tx: Tx, kind: ItemKind, targetIds: readonly string[], limit: number): Promise<number> {
+    return deleteSome(tx, 'import_items', {
+      key: ['import_id', 'kind', 'source_id'],
+      where: sql`kind = ${kind} and target_id in (${sql.join(targetIds)})`,
+      limit,
+    })
   },
 
   async doneByKind(db: Db, importId: string): Promise<Partial<Record<ItemKind, number>>> {

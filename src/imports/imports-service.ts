@@ -97,6 +97,11 @@ export class ImportsService {
     })
   }
 
+  /** What was purged came by no import: imported again, it comes anew. Gives how many items were forgotten, at most `limit`. */
+  forget(kind: ItemKind, ids: readonly string[], limit: number): Promise<number> {
+    return transact(this.#db, (tx) => importStore.forget(tx, kind, ids, limit))
+  }
+
   async compare(id: string, kind: ItemKind, ids: readonly string[]): Promise<OutputOf<typeof compareItems>> {
     await this.#import(this.#db, id)
     const items = await importStore.items(this.#db, id, kind, ids)

@@ -16,3 +16,6 @@ export const newId = (now: EpochMs): string => v7({ msecs: now })
 
 /** The same as 32 hex digits: the form of MLflow's run ids. */
 export const newHexId = (now: EpochMs): string => newId(now).replaceAll('-', '')
+
+/** Ids of one moment that sort by their index. */
+export const orderedHexId = (now: EpochMs, index: number): string => v7({ msecs: now, seq: index }).replaceAll('-', '')

@@ -82,7 +82,8 @@ export class RegistryService {
     })
   }
 
-  deleteModel(name: string): Promise<void> {
+  async deleteModel(name: string): Promise<void> {
+    checkModelName(name)
     return this.#durably(async (tx) => {
       const row = await modelRows.toChange(tx, name)
       await refuseGitOwned(tx, row, `Registered Model ${name} cannot be deleted`)
@@ -330,7 +331,8 @@ export class RegistryService {
     return transact(this.#db, work, { durable: true })
   }
 
-  #changeModel(name: string, change: (tx: Tx, row: ModelRow) => Promise<unknown>): Promise<RegisteredModel> {
+  async #changeModel(name: string, change: (tx: Tx, row: ModelRow) => Promise<unknown>): Promise<RegisteredModel> {
+    checkModelName(name)
     return this.#durably(async (tx) => {
       const row = await modelRows.toChange(tx, name)
       await change(tx, row)
@@ -338,11 +340,12 @@ export class RegistryService {
     })
   }
 
-  #onVersion<T>(
+  async #onVersion<T>(
     model: string,
     version: number,
     work: (tx: Tx, row: VersionRow, modelRow: ModelRow) => Promise<T>,
   ): Promise<T> {
+    checkModelName(model)
     return this.#durably(async (tx) => {
       const found = await modelRows.find(tx, model)
       // The model is what concurrent changes of its versions and aliases queue for.

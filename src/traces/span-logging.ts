@@ -15,8 +15,14 @@ const sliceSpans = 100
  * the other requests. A slice that was kept is kept; a client that sends all of it again changes nothing.
  */
 export async function logSpans(db: Db, experiment: Experiment, spans: readonly Span[]): Promise<void> {
-  for (const slice of slicesOf(spans)) {
-    await transact(db, (tx) => logSlice(tx, experiment, slice))
+  const slices = [...slicesOf(spans)]
+  const lastSliceOf = new Map(slices.flatMap((slice, index) => slice.map(({ traceId }) => [traceId, index] as const)))
+  const withSums = new Set<TraceId>()
+  for (const [index, slice] of slices.entries()) {
+    for (const span of slice) if (span.usage || span.cost) withSums.add(span.traceId)
+    // Sums are over the whole trace: added up at each slice, a long one would take its time squared.
+    const toSum = (traceId: TraceId) => withSums.has(traceId) && lastSliceOf.get(traceId) === index
+    await transact(db, (tx) => logSlice(tx, experiment, slice, toSum))
     await nextTurn()
   }
 }
@@ -40,7 +46,12 @@ function* slicesOf(spans: readonly Span[]): Iterable<Span[]> {
   if (slice.length > 0) yield slice
 }
 
-async function logSlice(tx: Tx, experiment: Experiment, spans: readonly Span[]): Promise<void> {
+async function logSlice(
+  tx: Tx,
+  experiment: Experiment,
+  spans: readonly Span[],
+  toSum: (traceId: TraceId) => boolean,
+): Promise<void> {
   const byTrace = Map.groupBy(spans, (span) => span.traceId)
   const ids = [...byTrace.keys()].sort()
   const known = new Map((await traceStore.rows(tx, ids)).map((row) => [row.trace_id, row]))
@@ -51,10 +62,7 @@ async function logSlice(tx: Tx, experiment: Experiment, spans: readonly Span[]):
     spans.map((span) => ({ ...span, experimentId: known.get(span.traceId)!.experiment_id })),
   )
   const finalized = await traceStore.having(tx, traceMetadata.finalized, ids)
-  const sums = await sumsOf(
-    tx,
-    ids.filter((id) => told.get(id)!.hasUsage || told.get(id)!.hasCost),
-  )
+  const sums = await sumsOf(tx, ids.filter(toSum))
   for (const id of ids)
     await bringUpToDate(tx, known.get(id)!, told.get(id)!, { finalized: finalized.has(id), ...sums.get(id) })
 }

@@ -1,39 +1,51 @@
-import type { Db } from '../db/index.ts'
+import { type Db, insertStatement } from '../db/index.ts'
+import type { TraceTables } from '../db/tables/traces.ts'
 import { dumps } from './decide/python-json.ts'
 import { numbersOf, type UsageNode } from './decide/usage.ts'
-import { chunks, columnsOfCost } from './trace-store.ts'
+import { columnsOfCost } from './trace-store.ts'
 import type { Span, TraceId } from './traces.ts'
 
 export type StoredUsage = { traceId: TraceId; usage: UsageNode; cost: UsageNode }
+
+const columns = {
+  trace_id: 'text',
+  span_id: 'text',
+  experiment_id: 'bigint',
+  parent_span_id: 'text',
+  name: 'text',
+  type: 'text',
+  status: 'text',
+  start_ns: 'text',
+  start_ms: 'bigint',
+  duration_ms: 'bigint',
+  content: 'text',
+  model_name: 'text',
+  model_provider: 'text',
+  usage: 'text',
+  cost: 'text',
+  input_cost: 'double precision',
+  output_cost: 'double precision',
+  total_cost: 'double precision',
+} as const satisfies Record<keyof TraceTables['trace_spans'], string>
+const names = Object.keys(columns) as (keyof typeof columns)[]
+/** Where it lies stays as it was first told. */
+const replaced = names.filter((name) => !['trace_id', 'span_id', 'experiment_id'].includes(name))
+
+const put = insertStatement(
+  'trace_spans',
+  columns,
+  `on conflict (trace_id, span_id) do update set ${replaced.map((name) => `${name} = excluded.${name}`).join(', ')}`,
+)
 
 /** Spans, one row each. */
 export const spanStore = {
   /** A span that is there already is told anew: clients send one again when it goes on. */
   async keep(db: Db, spans: readonly (Span & { experimentId: number })[]): Promise<void> {
-    for (const some of chunks([...withoutTwins(spans)], 100))
-      await db
-        .insertInto('trace_spans')
-        .values(some.map(rowOf))
-        .onConflict((c) =>
-          c.columns(['trace_id', 'span_id']).doUpdateSet((e) => ({
-            parent_span_id: e.ref('excluded.parent_span_id'),
-            name: e.ref('excluded.name'),
-            type: e.ref('excluded.type'),
-            status: e.ref('excluded.status'),
-            start_ns: e.ref('excluded.start_ns'),
-            start_ms: e.ref('excluded.start_ms'),
-            duration_ms: e.ref('excluded.duration_ms'),
-            content: e.ref('excluded.content'),
-            model_name: e.ref('excluded.model_name'),
-            model_provider: e.ref('excluded.model_provider'),
-            usage: e.ref('excluded.usage'),
-            cost: e.ref('excluded.cost'),
-            input_cost: e.ref('excluded.input_cost'),
-            output_cost: e.ref('excluded.output_cost'),
-            total_cost: e.ref('excluded.total_cost'),
-          })),
-        )
-        .execute()
+    const rows = [...withoutTwins(spans)].map(rowOf)
+    await put(
+      db,
+      rows.map((row) => names.map((name) => row[name])),
+    )
   },
 
   /** The contents, roots first, then by time. */
@@ -76,7 +88,7 @@ function withoutTwins<T extends Span>(spans: readonly T[]): Iterable<T> {
   return new Map(spans.map((span) => [`${span.traceId}/${span.spanId}`, span])).values()
 }
 
-function rowOf(span: Span & { experimentId: number }) {
+function rowOf(span: Span & { experimentId: number }): TraceTables['trace_spans'] {
   return {
     trace_id: span.traceId,
     span_id: span.spanId,

@@ -7,6 +7,7 @@ import {
   experimentNumber,
   type Found,
   invalid,
+  likeSql,
   nextPage,
   orderSql,
   readPageToken,
@@ -110,9 +111,9 @@ const comparing =
       case 'NOT IN':
         return sql`${column} ${sql.raw(comparator)} (${sql.join(value as string[])})`
       case 'LIKE':
-        return sql`${column} like ${value}`
+        return likeSql(column, value as string, false)
       case 'ILIKE':
-        return sql`lower(${column}) like lower(${value})`
+        return likeSql(column, value as string, true)
       case 'RLIKE':
         return onPostgres ? sql`${column} ~ ${value}` : sql`${column} regexp ${value}`
       default:

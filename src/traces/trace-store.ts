@@ -1,5 +1,5 @@
 import { type Selectable, sql } from 'kysely'
-import type { Db } from '../db/index.ts'
+import { type Db, deleteSome, deleteSomeOf, type Tx } from '../db/index.ts'
 import type { TraceTables } from '../db/tables/traces.ts'
 import { AppError } from '../kernel/errors.ts'
 import { experimentNumber } from '../tracking/index.ts'
@@ -13,6 +13,7 @@ export type TraceRow = Selectable<TraceTables['traces']>
 type Pairs = Readonly<Record<string, string>>
 
 const atOnce = 500
+const purgedAtOnce = 100
 
 /** Traces with their tags, metadata and links. */
 export const traceStore = {
@@ -146,17 +147,37 @@ export const traceStore = {
   /** With all that belongs to them. */
   async delete(db: Db, traceIds: readonly TraceId[]): Promise<void> {
     if (traceIds.length === 0) return
-    for (const table of [
-      'trace_links',
-      'trace_assessments',
-      'trace_spans',
-      'trace_metadata',
-      'trace_tags',
-      'traces',
-    ] as const)
+    for (const [table] of keys)
       await sql`delete from ${sql.table(table)} where trace_id in (${sql.join(traceIds)})`.execute(db)
   },
+
+  /** At most `limit` rows of the experiment's oldest traces; a trace goes when nothing belongs to it any more. */
+  async purgeSome(tx: Tx, experimentId: string, limit: number): Promise<number> {
+    const ids = await this.idsToDelete(tx, { experimentId, limit: purgedAtOnce })
+    if (ids.length === 0) return 0
+    const where = sql`trace_id in (${sql.join(ids)})`
+    return deleteSomeOf(
+      tx,
+      keys.map(([table, ...key]) => ({ table, key, where })),
+      limit,
+    )
+  },
+
+  unlinkSome(tx: Tx, kind: 'run' | 'prompt', targets: readonly string[], limit: number): Promise<number> {
+    const where = sql`kind = ${kind} and target in (${sql.join(targets)})`
+    return deleteSome(tx, 'trace_links', { key: ['trace_id', 'kind', 'target'], where, limit })
+  },
 }
+
+/** The tables that traces lie in, with their primary keys; the trace itself last. */
+const keys = [
+  ['trace_links', 'trace_id', 'kind', 'target'],
+  ['trace_assessments', 'assessment_id'],
+  ['trace_spans', 'trace_id', 'span_id'],
+  ['trace_metadata', 'trace_id', 'key'],
+  ['trace_tags', 'trace_id', 'key'],
+  ['traces', 'trace_id'],
+] as const
 
 /** The columns that metadata is summed by; only those that it tells of. Throws BadRequest for a session's id that is too long. */
 export function columnsOfMetadata(metadata: Pairs): Partial<TraceRow> {
@@ -207,7 +228,7 @@ function infoFrom(row: TraceRow, tags: Pairs = {}, metadata: Pairs = {}, assessm
 export const noTrace = (traceId: TraceId): AppError =>
   new AppError('NotFound', `Trace with ID '${traceId}' not found.`, 'Search the traces of the experiment.')
 
-export function chunks<T>(items: readonly T[], size: number): T[][] {
+function chunks<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
     items.slice(index * size, (index + 1) * size),
   )

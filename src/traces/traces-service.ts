@@ -29,7 +29,7 @@ import {
   traceTags,
 } from './traces.ts'
 
-export type Deletion = {
+type Deletion = {
   experimentId: ExperimentId
   until?: EpochMs | undefined
   limit?: number | undefined
@@ -230,6 +230,16 @@ export class TracesService {
       if (!ids && gone < limit) break
     }
     return deleted
+  }
+
+  /** Some of the experiment's traces for good: how many rows those were, 0 when none is left. */
+  purgeExperiment(experimentId: ExperimentId, limit: number): Promise<number> {
+    return transact(this.#db, (tx) => traceStore.purgeSome(tx, experimentId, limit))
+  }
+
+  /** Some of the links to runs that are no more. */
+  purgeLinksToRuns(runIds: readonly string[], limit: number): Promise<number> {
+    return transact(this.#db, (tx) => traceStore.unlinkSome(tx, 'run', runIds, limit))
   }
 
   /** A run has the traces that were linked to it. Ids of traces that there are not are kept too, as their spans may yet come. */

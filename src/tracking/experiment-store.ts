@@ -5,7 +5,7 @@ import type { TrackingTables } from '../db/tables/tracking.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { checkExperimentName, checkTag, invalid, limits } from './decide/limits.ts'
-import { type Grammar, parseFilter, parseOrderTerm } from './decide/search-filter.ts'
+import { type Grammar, parseFilter, parseOrder } from './decide/search-filter.ts'
 import {
   afterSql,
   compareSql,
@@ -227,7 +227,7 @@ function tagSql(clause: ExperimentClause) {
 
 /** By creation, newest first, then by number, newest first, unless told otherwise. */
 function sortOf(orderBy: readonly string[]): SortColumn[] {
-  const terms = orderBy.map((text) => parseOrderTerm(text, experimentGrammar))
+  const terms = parseOrder(orderBy, experimentGrammar)
   for (const { type } of terms) if (type !== 'attribute') throw invalid(`Invalid order_by entity: ${type}`)
   const columns = terms.map((term) => ({
     expression: sql.ref(`e.${experimentColumn[term.key]}`),

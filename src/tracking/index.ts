@@ -2,8 +2,7 @@
 // It owns what was logged and the search over it. It never holds an artifact's bytes (artifacts/) nor a model version (registry/).
 export * from './dataset-search.ts'
 export * from './decide/limits.ts'
-export { pythonDumps, pythonFloat, pythonJson, pythonList, pythonText } from './decide/python-words.ts'
-export { type Clause, type Grammar, parseFilter, parseOrderTerm } from './decide/search-filter.ts'
+export { type Clause, type Grammar, parseFilter } from './decide/search-filter.ts'
 export { experimentNumber, nextPage } from './experiment-store.ts'
 export { type ImportedRun, importedRuns } from './import-runs.ts'
 export {
@@ -16,7 +15,7 @@ export {
   purgeable,
   purgeStep,
 } from './purge.ts'
-export { afterSql, compareSql, orderSql, readPageToken, type SortColumn, visibleSql } from './search-sql.ts'
+export { afterSql, compareSql, likeSql, orderSql, readPageToken, type SortColumn, visibleSql } from './search-sql.ts'
 export * from './tracking.ts'
 export * from './tracking-contract.ts'
 export { trackingEndpoints } from './tracking-routes.ts'

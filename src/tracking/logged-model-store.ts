@@ -3,10 +3,10 @@ import type { Db } from '../db/index.ts'
 import type { TrackingTables } from '../db/tables/tracking.ts'
 import { AppError } from '../kernel/errors.ts'
 import { type LoggedModelId, newHexId, type RunId } from '../kernel/ids.ts'
+import { pythonText } from '../kernel/python-text.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import { checkLoggedModelName, invalid } from './decide/limits.ts'
 import { readValue } from './decide/metric-value.ts'
-import { pythonText } from './decide/python-words.ts'
 import { readableName } from './decide/run-name.ts'
 import { type Clause, type Grammar, parseFilter } from './decide/search-filter.ts'
 import { experimentNumber, experimentStore, nextPage } from './experiment-store.ts'
@@ -79,6 +79,13 @@ export const loggedModelStore = {
       .orderBy('model_id')
       .execute()
     return complete(db, rows)
+  },
+
+  /** Throws NotFound for the first that is not there; a deleted one is. */
+  async mustExist(db: Db, modelIds: readonly string[]): Promise<void> {
+    const rows = await db.selectFrom('logged_models').select('model_id').where('model_id', 'in', modelIds).execute()
+    const known = new Set(rows.map((row) => row.model_id))
+    for (const modelId of modelIds) if (!known.has(modelId)) throw noModel(modelId)
   },
 
   async finalize(db: Db, modelId: string, status: LoggedModelStatus, now: EpochMs): Promise<LoggedModel> {

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import { type SqlBool, sql } from 'kysely'
-import { type Db, isOneOf, type Tx, transact } from '../db/index.ts'
+import { type Db, deleteSome, deleteSomeOf, isOneOf, type Tx, transact } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { EpochMs } from '../kernel/time.ts'
 
@@ -19,10 +20,15 @@ export type Held = ReadonlySet<string>
 /** Where artifacts lie, and the id of what they belong to. */
 export type Folder = { artifactUri: string; of: string }
 
-/** What a step of the purge leaves to others: each gives how many rows it removed, 0 when nothing is left. */
+type Purged = 'experiment' | 'run' | 'logged-model'
+
+/**
+ * What a step of the purge leaves to others: each removes at most about `limit` rows and gives how many those were, 0 when nothing
+ * is left. `kept`: what other rooms keep of the things.
+ */
 export type Elsewhere = {
   artifacts(folder: Folder, limit: number): Promise<number>
-  experiment(experimentId: string, limit: number): Promise<number>
+  kept(of: Purged, ids: readonly string[], limit: number): Promise<number>
 }
 
 /** Doomed: out of sight, and gone row by row. What is doomed cannot be restored. */
@@ -31,9 +37,14 @@ const defaultExperiment = 0
 /** As the indexes of what is not active say it: SQLite takes them for no other words. */
 const notActive = sql<SqlBool>`lifecycle_stage <> 'active'`
 /** A step holds the database for some milliseconds: others come in between. */
-const rowsAtOnce = 2000
-const runsAtOnce = 50
+const rowsAtOnce = 1000
+const seriesAtOnce = 500
+const runsAtOnce = 20
+/** Each stands in half a dozen indexes. */
+const doomedAtOnce = 100
 const namedAtOnce = 10_000
+const keyOfRunModel = ['run_key', 'model_id', 'direction', 'step']
+const keyOfModelMetric = ['model_id', 'key', 'timestamp', 'step', 'run_id']
 
 /** What a choice would purge, at most 10,000 of each. Throws Conflict where something named is not deleted, or not for so long. */
 export async function purgeable(db: Db | Tx, choice: PurgeChoice, held: Held): Promise<Purgeable> {
@@ -50,25 +61,36 @@ export async function purgeable(db: Db | Tx, choice: PurgeChoice, held: Held): P
   }
 }
 
-/** From here on it is gone for everybody: names are free, ids unknown. What it consists of goes with `purgeStep`. */
+/**
+ * From here on it is gone for everybody: names are free, ids unknown. What it consists of goes with `purgeStep`. Many go in slices
+ * with room for others in between; what is restored meanwhile stays.
+ */
 export async function doom(db: Db, choice: PurgeChoice, held: Held): Promise<Purgeable> {
-  return transact(db, async (tx) => {
-    const going = await purgeable(tx, choice, held)
-    for (const { experimentId } of going.experiments)
-      await tx
-        .updateTable('experiments')
-        .set({ lifecycle_stage: doomed, name: `${doomed}/${experimentId}` })
-        .where('id', '=', Number(experimentId))
-        .execute()
-    await doomRuns(tx, isOneOf(tx, sql.ref('run_id'), going.runs), going.runs.length)
-    if (going.loggedModels.length > 0)
-      await tx
-        .updateTable('logged_models')
-        .set({ lifecycle_stage: doomed })
-        .where(isOneOf(tx, sql.ref('model_id'), going.loggedModels))
-        .execute()
-    return going
-  })
+  const going = await purgeable(db, choice, held)
+  const of = ['deleted']
+  for (const experiments of slices(going.experiments)) {
+    await transact(db, (tx) => doomExperiments(tx, experiments))
+    await setImmediate()
+  }
+  for (const ids of slices(going.runs)) {
+    await transact(db, (tx) => doomRuns(tx, { ids, of }))
+    await setImmediate()
+  }
+  for (const ids of slices(going.loggedModels)) {
+    await transact(db, (tx) => doomModels(tx, { ids, of }))
+    await setImmediate()
+  }
+  return going
+}
+
+async function doomExperiments(tx: Tx, experiments: Purgeable['experiments']): Promise<void> {
+  for (const { experimentId } of experiments)
+    await tx
+      .updateTable('experiments')
+      .set({ lifecycle_stage: doomed, name: `${doomed}/${experimentId}` })
+      .where('id', '=', Number(experimentId))
+      .where('lifecycle_stage', '=', 'deleted')
+      .execute()
 }
 
 /** How much is doomed and not yet gone. */
@@ -112,43 +134,42 @@ async function purgeRuns(db: Db, elsewhere: Elsewhere): Promise<boolean> {
   const ids = runs.map((run) => run.run_id.slice(doomed.length + 1))
   for (const [index, { artifact_uri }] of runs.entries())
     if ((await elsewhere.artifacts({ artifactUri: artifact_uri, of: ids[index]! }, rowsAtOnce)) > 0) return true
-  await transact(db, async (tx) => {
-    if (await purgePoints(tx, keys)) return
-    for (const table of [
-      'metric_series',
-      'run_params',
-      'run_tags',
-      'run_inputs',
-      'run_input_tags',
-      'run_models',
-    ] as const)
-      await tx.deleteFrom(table).where('run_key', 'in', keys).execute()
-    await tx.deleteFrom('logged_model_metrics').where('run_id', 'in', ids).execute()
-    await tx.deleteFrom('runs').where('run_key', 'in', keys).execute()
-  })
+  if ((await transact(db, (tx) => purgeSeries(tx, keys))) > 0) return true
+  if ((await transact(db, (tx) => deleteSomeOf(tx, rowsOfRuns(keys, ids), rowsAtOnce))) > 0) return true
+  if ((await elsewhere.kept('run', ids, rowsAtOnce)) > 0) return true
+  await transact(db, (tx) => tx.deleteFrom('runs').where('run_key', 'in', keys).execute())
   return true
 }
 
-/** At most `rowsAtOnce` points. True where there may be more. */
-async function purgePoints(tx: Tx, runKeys: readonly number[]): Promise<boolean> {
-  const series = await tx.selectFrom('metric_series').select('id').where('run_key', 'in', runKeys).execute()
-  let left = rowsAtOnce
-  for (const { id } of series) {
-    const { rows } = await sql<{ step: number; timestamp: number; value: number }>`select step, timestamp, value
-      from metric_points where series_id = ${id} order by step, timestamp, value limit 1 offset ${left}`.execute(tx)
-    const [end] = rows
-    const upTo = end
-      ? sql<SqlBool>`(step, timestamp, value) <= (${end.step}, ${end.timestamp}, ${end.value})`
-      : sql<SqlBool>`1 = 1`
-    const { numDeletedRows } = await tx
-      .deleteFrom('metric_points')
-      .where('series_id', '=', id)
-      .where(upTo)
-      .executeTakeFirst()
-    left -= Number(numDeletedRows)
-    if (end || left <= 0) return true
-  }
-  return false
+const rowsOfRuns = (keys: readonly number[], ids: readonly string[]) => {
+  const ofRun = sql`run_key in (${sql.join(keys)})`
+  return [
+    { table: 'run_params', key: ['run_key', 'key'], where: ofRun },
+    { table: 'run_tags', key: ['run_key', 'key'], where: ofRun },
+    { table: 'run_inputs', key: ['run_key', 'dataset_id'], where: ofRun },
+    { table: 'run_input_tags', key: ['run_key', 'dataset_id', 'key'], where: ofRun },
+    { table: 'run_models', key: keyOfRunModel, where: ofRun },
+    { table: 'logged_model_metrics', key: keyOfModelMetric, where: sql`run_id in (${sql.join(ids)})` },
+  ]
+}
+
+/** A series goes when its points are gone. */
+async function purgeSeries(tx: Tx, runKeys: readonly number[]): Promise<number> {
+  const series = await tx
+    .selectFrom('metric_series')
+    .select('id')
+    .where('run_key', 'in', runKeys)
+    .limit(seriesAtOnce)
+    .execute()
+  if (series.length === 0) return 0
+  const ids = series.map(({ id }) => id)
+  const points = await deleteSome(tx, 'metric_points', {
+    key: ['series_id', 'step', 'timestamp', 'value', 'is_nan'],
+    where: sql`series_id in (${sql.join(ids)})`,
+    limit: rowsAtOnce,
+  })
+  if (points < rowsAtOnce) await tx.deleteFrom('metric_series').where('id', 'in', ids).execute()
+  return points + ids.length
 }
 
 async function purgeModel(db: Db, elsewhere: Elsewhere): Promise<boolean> {
@@ -160,12 +181,18 @@ async function purgeModel(db: Db, elsewhere: Elsewhere): Promise<boolean> {
     .limit(1)
     .executeTakeFirst()
   if (!model) return false
-  if ((await elsewhere.artifacts({ artifactUri: model.artifact_uri, of: model.model_id }, rowsAtOnce)) > 0) return true
-  await transact(db, async (tx) => {
-    for (const table of ['logged_model_params', 'logged_model_tags', 'logged_model_metrics', 'run_models'] as const)
-      await tx.deleteFrom(table).where('model_id', '=', model.model_id).execute()
-    await tx.deleteFrom('logged_models').where('model_id', '=', model.model_id).execute()
-  })
+  const { model_id: modelId } = model
+  if ((await elsewhere.artifacts({ artifactUri: model.artifact_uri, of: modelId }, rowsAtOnce)) > 0) return true
+  const where = sql`model_id = ${modelId}`
+  const rows = [
+    { table: 'logged_model_params', key: ['model_id', 'key'], where },
+    { table: 'logged_model_tags', key: ['model_id', 'key'], where },
+    { table: 'logged_model_metrics', key: keyOfModelMetric, where },
+    { table: 'run_models', key: keyOfRunModel, where },
+  ]
+  if ((await transact(db, (tx) => deleteSomeOf(tx, rows, rowsAtOnce))) > 0) return true
+  if ((await elsewhere.kept('logged-model', [modelId], rowsAtOnce)) > 0) return true
+  await transact(db, (tx) => tx.deleteFrom('logged_models').where('model_id', '=', modelId).execute())
   return true
 }
 
@@ -180,43 +207,65 @@ async function purgeExperiment(db: Db, elsewhere: Elsewhere): Promise<boolean> {
     .executeTakeFirst()
   if (!experiment) return false
   const { id } = experiment
-  const doomedNow = await transact(db, async (tx) => {
-    const runs = await tx
-      .selectFrom('runs')
-      .select('run_id')
-      .where('experiment_id', '=', id)
-      .where('lifecycle_stage', '<>', doomed)
-      .limit(rowsAtOnce)
-      .execute()
-    const ids = runs.map((run) => run.run_id)
-    await doomRuns(tx, isOneOf(tx, sql.ref('run_id'), ids), ids.length)
-    const models = await tx
-      .updateTable('logged_models')
-      .set({ lifecycle_stage: doomed })
-      .where('experiment_id', '=', id)
-      .where('lifecycle_stage', '<>', doomed)
-      .executeTakeFirst()
-    return ids.length + Number(models.numUpdatedRows)
-  })
-  if (doomedNow > 0) return true
-  if ((await elsewhere.experiment(String(id), rowsAtOnce)) > 0) return true
+  if ((await transact(db, (tx) => doomSomeOf(tx, id))) > 0) return true
+  if ((await elsewhere.kept('experiment', [String(id)], rowsAtOnce)) > 0) return true
   if ((await elsewhere.artifacts({ artifactUri: experiment.artifact_location, of: String(id) }, rowsAtOnce)) > 0)
     return true
-  await transact(db, async (tx) => {
-    await tx.deleteFrom('input_datasets').where('experiment_id', '=', id).execute()
-    await tx.deleteFrom('experiment_tags').where('experiment_id', '=', id).execute()
-    await tx.deleteFrom('experiments').where('id', '=', id).execute()
-  })
+  const where = sql`experiment_id = ${id}`
+  const rows = [
+    { table: 'input_datasets', key: ['id'], where },
+    { table: 'experiment_tags', key: ['experiment_id', 'key'], where },
+  ]
+  if ((await transact(db, (tx) => deleteSomeOf(tx, rows, rowsAtOnce))) > 0) return true
+  await transact(db, (tx) => tx.deleteFrom('experiments').where('id', '=', id).execute())
   return true
 }
 
-async function doomRuns(tx: Tx, which: ReturnType<typeof isOneOf>, count: number): Promise<void> {
-  if (count === 0) return
+/** Some of the runs and logged models of an experiment that is doomed itself. */
+async function doomSomeOf(tx: Tx, experimentId: number): Promise<number> {
+  const runs = await tx
+    .selectFrom('runs')
+    .select('run_id')
+    .where('experiment_id', '=', experimentId)
+    .where('lifecycle_stage', '<>', doomed)
+    .limit(doomedAtOnce)
+    .execute()
+  const models = await tx
+    .selectFrom('logged_models')
+    .select('model_id')
+    .where('experiment_id', '=', experimentId)
+    .where('lifecycle_stage', '<>', doomed)
+    .limit(doomedAtOnce)
+    .execute()
+  await doomRuns(tx, { ids: runs.map((run) => run.run_id), of: ['active', 'deleted'] })
+  await doomModels(tx, { ids: models.map((model) => model.model_id), of: ['active', 'deleted'] })
+  return runs.length + models.length
+}
+
+type Doomed = { ids: readonly string[]; of: readonly string[] }
+
+async function doomRuns(tx: Tx, { ids, of }: Doomed): Promise<void> {
+  if (ids.length === 0) return
   await tx
     .updateTable('runs')
     .set({ lifecycle_stage: doomed, run_id: sql<string>`${`${doomed}/`} || run_id` })
-    .where(which)
+    .where(isOneOf(tx, sql.ref('run_id'), ids))
+    .where('lifecycle_stage', 'in', of)
     .execute()
+}
+
+async function doomModels(tx: Tx, { ids, of }: Doomed): Promise<void> {
+  if (ids.length === 0) return
+  await tx
+    .updateTable('logged_models')
+    .set({ lifecycle_stage: doomed })
+    .where(isOneOf(tx, sql.ref('model_id'), ids))
+    .where('lifecycle_stage', 'in', of)
+    .execute()
+}
+
+function* slices<T>(items: readonly T[]): Iterable<T[]> {
+  for (let from = 0; from < items.length; from += doomedAtOnce) yield items.slice(from, from + doomedAtOnce)
 }
 
 async function deletedExperiments(db: Db | Tx, choice: PurgeChoice, held: Held): Promise<Purgeable['experiments']> {

@@ -1,7 +1,7 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
+import { pythonList } from '../kernel/python-text.ts'
 import { invalid } from './decide/limits.ts'
-import { pythonList } from './decide/python-words.ts'
-import { type Clause, type Grammar, parseOrderTerm } from './decide/search-filter.ts'
+import { type Clause, type Grammar, parseOrder } from './decide/search-filter.ts'
 import { compareSql, type SortColumn } from './search-sql.ts'
 
 export type RunClauseType = 'metric' | 'parameter' | 'tag' | 'dataset'
@@ -100,7 +100,7 @@ export type RunOrder = {
  * by id.
  */
 export function runOrder(orderBy: readonly string[]): RunOrder {
-  const terms = orderBy.map((term) => parseOrderTerm(term, runGrammar))
+  const terms = parseOrder(orderBy, runGrammar)
   const columns: SortColumn[] = []
   const joins: RawBuilder<unknown>[] = []
   const seen = new Set<string>()

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
 import { type Db, transact } from '../db/index.ts'
+import type { RunId } from '../kernel/ids.ts'
 import { seededRng } from '../math/rng.ts'
-import { metricStore } from './metric-store.ts'
+import { type ImportedRun, importedRuns } from './import-runs.ts'
 import { searchRuns } from './run-search.ts'
-import { runStore } from './run-store.ts'
 import { TrackingService } from './tracking-service.ts'
 
 const count = 2_400
@@ -35,26 +35,14 @@ eachDatabase('A search over many runs', (database) => {
     db = await database.open()
     const tracking = new TrackingService({ db, clock: { now: () => 1, sleep: async () => {} } })
     experiments = [await tracking.createExperiment({ name: 'a' }), await tracking.createExperiment({ name: 'b' })]
-    for (let from = 0; from < count; from += 400)
+    for (let i = 0; i < count; i++) told.push(aRun(i))
+    for (let from = 0; from < count; from += 400) {
+      const some = told.slice(from, from + 400)
       await transact(db, async (tx) => {
-        for (let i = from; i < from + 400; i++) {
-          const fact = aRun(i)
-          told.push(fact)
-          const run = await runStore.create(tx, {
-            runId: fact.id as never,
-            experimentId: fact.experiment,
-            startedAt: fact.startedAt,
-          })
-          const row = await runStore.row(tx, run.runId)
-          await runStore.logParams(tx, row, pairs(fact.params))
-          await metricStore.log(
-            tx,
-            row,
-            Object.entries(fact.metrics).map(([key, value]) => ({ key, value, timestamp: 1, step: 0 })),
-          )
-          if (fact.lifecycle === 'deleted') await runStore.setLifecycle(tx, fact.id, 'deleted', 2)
-        }
+        await importedRuns.addRuns(tx, some.map(importedRun))
+        await importedRuns.addPoints(tx, new Map(some.map((run) => [run.id, points(run.metrics)])))
       })
+    }
   })
   afterAll(() => db.destroy())
 
@@ -128,4 +116,23 @@ eachDatabase('A search over many runs', (database) => {
   })
 })
 
-const pairs = (record: Record<string, string>) => Object.entries(record).map(([key, value]) => ({ key, value }))
+const points = (metrics: Record<string, number>) =>
+  Object.entries(metrics).map(([key, value]) => ({ key, value, timestamp: 1, step: 0 }))
+
+const importedRun = (run: Told): ImportedRun => ({
+  runId: run.id as RunId,
+  experimentId: run.experiment,
+  name: run.id,
+  status: 'RUNNING',
+  userId: '',
+  startedAt: run.startedAt,
+  endedAt: undefined,
+  lifecycle: run.lifecycle,
+  deletedAt: run.lifecycle === 'deleted' ? 2 : undefined,
+  artifactUri: '',
+  params: Object.entries(run.params).map(([key, value]) => ({ key, value })),
+  tags: [],
+  datasetInputs: [],
+  modelInputs: [],
+  modelOutputs: [],
+})

@@ -17,12 +17,29 @@ export function compareSql(
     case 'IS NULL':
     case 'IS NOT NULL':
       return sql`${column} ${sql.raw(comparator)}`
+    case 'LIKE':
+      return likeSql(column, value as string, false)
     case 'ILIKE':
-      return sql`lower(${column}) like lower(${value})`
+      return likeSql(column, value as string, true)
     default:
-      return sql`${column} ${sql.raw(comparator.toLowerCase())} ${value}`
+      return sql`${column} ${sql.raw(comparator.toLowerCase())} ${typeof value === 'number' ? numberSql(value) : value}`
   }
 }
+
+/**
+ * A backslash in the pattern is a character like others, as MLflow's databases have it: PostgreSQL would take it as an escape, and
+ * fails on one at the end.
+ */
+export function likeSql(column: Expression<unknown>, pattern: string, anyCase: boolean): RawBuilder<SqlBool> {
+  const escaping = pattern.includes('\\')
+  const text = escaping ? pattern.replaceAll('!', '!!') : pattern
+  const like = anyCase ? sql<SqlBool>`lower(${column}) like lower(${text})` : sql<SqlBool>`${column} like ${text}`
+  return escaping ? sql`${like} escape '!'` : like
+}
+
+/** PostgreSQL takes a parameter for the column's own type, and a fraction is no bigint. */
+const numberSql = (value: number): RawBuilder<number> =>
+  Number.isSafeInteger(value) ? sql`${value}` : sql`cast(${value} as double precision)`
 
 /** One column of an order, as it is compared: later pages ask for what sorts after the last row. */
 export type SortColumn = { expression: Expression<unknown>; descending: boolean }

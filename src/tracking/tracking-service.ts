@@ -3,7 +3,7 @@ import type { LoggedModelId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
 import { completeRuns } from './complete-runs.ts'
-import { type Batch, checkBatch } from './decide/limits.ts'
+import { type Batch, checkBatch, checkMetric, checkParam, checkTag, limits } from './decide/limits.ts'
 import { type ExperimentSearch, experimentStore } from './experiment-store.ts'
 import { type LoggedModelSearch, loggedModelStore } from './logged-model-store.ts'
 import { metricStore, type StepInterval } from './metric-store.ts'
@@ -86,7 +86,8 @@ export class TrackingService {
     return transact(this.#db, (tx) => experimentStore.setLifecycle(tx, experimentId, lifecycle, this.#clock.now()))
   }
 
-  setExperimentTag(experimentId: ExperimentId, tag: KeyValue): Promise<void> {
+  async setExperimentTag(experimentId: ExperimentId, tag: KeyValue): Promise<void> {
+    checkTag(tag, '', limits.experimentTagValue)
     return transact(this.#db, async (tx) => {
       await experimentStore.active(tx, experimentId)
       await experimentStore.setTag(tx, experimentId, tag)
@@ -119,10 +120,12 @@ export class TrackingService {
   }
 
   async logParams(tx: Tx, runId: string, params: readonly KeyValue[]): Promise<void> {
+    for (const param of params) checkParam(param)
     await runStore.logParams(tx, await runStore.activeRow(tx, runId), params)
   }
 
   async setTags(tx: Tx, runId: string, tags: readonly KeyValue[]): Promise<void> {
+    for (const tag of tags) checkTag(tag)
     await runStore.setTags(tx, await runStore.activeRow(tx, runId), tags)
   }
 
@@ -131,9 +134,10 @@ export class TrackingService {
   }
 
   async logMetrics(tx: Tx, runId: string, metrics: readonly NewMetric[]): Promise<void> {
+    for (const metric of metrics) checkMetric(metric)
     const row = await runStore.activeRow(tx, runId)
     await metricStore.log(tx, row, metrics)
-    await metricStore.logForModels(tx, runId, metrics)
+    await logForModels(tx, runId, metrics)
   }
 
   /** All of it or nothing, within MLflow's limits. */
@@ -142,7 +146,7 @@ export class TrackingService {
     const row = await runStore.activeRow(tx, runId)
     await runStore.logParams(tx, row, batch.params ?? [], { inBatch: true })
     await metricStore.log(tx, row, batch.metrics ?? [])
-    await metricStore.logForModels(tx, runId, batch.metrics ?? [])
+    await logForModels(tx, runId, batch.metrics ?? [])
     await runStore.setTags(tx, row, batch.tags ?? [])
   }
 
@@ -262,10 +266,18 @@ export class TrackingService {
 
   deleteLoggedModelTag(modelId: string, key: string): Promise<void> {
     return transact(this.#db, async (tx) => {
-      await loggedModelStore.byId(tx, modelId)
+      await loggedModelStore.byId(tx, modelId, { deletedToo: true })
       await loggedModelStore.deleteTag(tx, modelId, key)
     })
   }
+}
+
+/** Points that name a model are said of it too. Throws NotFound for one that there is not. */
+async function logForModels(tx: Tx, runId: string, metrics: readonly NewMetric[]): Promise<void> {
+  const modelIds = new Set(metrics.flatMap(({ modelId }) => modelId ?? []))
+  if (modelIds.size === 0) return
+  await loggedModelStore.mustExist(tx, [...modelIds])
+  await metricStore.logForModels(tx, runId, metrics)
 }
 
 /** A run's or a model's part of an artifact path, as its URI has it: `0/<run>/artifacts`. Undefined for foreign storage. */

@@ -31,7 +31,8 @@ export const listWebhooks = route({
   summary: 'Webhooks of the model registry, newest first; made and changed through MLflow’s API',
   method: 'GET',
   path: '/api/v1/webhooks',
-  access: 'read',
+  // The address of a receiver is often its secret.
+  access: 'owner',
   query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100), pageToken: z.string().optional() }),
   output: z.object({ items: z.array(webhookShape), nextPageToken: z.string().optional() }),
 })
@@ -41,7 +42,7 @@ export const listDeliveries = route({
   summary: 'What was sent to a webhook, what waits, and what failed why; newest first',
   method: 'GET',
   path: '/api/v1/webhooks/:webhookId/deliveries',
-  access: 'read',
+  access: 'owner',
   params: z.object({ webhookId: z.string() }),
   query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100), pageToken: z.string().optional() }),
   output: z.object({ items: z.array(deliveryShape), nextPageToken: z.string().optional() }),

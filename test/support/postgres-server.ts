@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -8,12 +9,15 @@ import pg from 'pg'
 
 /** Where the tests' PostgreSQL listens, as a URL without a database; unset where there is none on this machine. */
 export const postgresVariable = 'MODELWRIGHT_TEST_POSTGRES'
+/** What this run of the tests has in common. */
+export const runVariable = 'MODELWRIGHT_TEST_RUN'
 
 /**
  * vitest's global set-up: one PostgreSQL of Debian's packages for all test files, in a folder of its own, gone afterwards.
  * A server that is there already may be named by the variable.
  */
 export default async function startPostgres(): Promise<(() => Promise<void>) | undefined> {
+  process.env[runVariable] = randomUUID().replaceAll('-', '')
   if (process.env[postgresVariable] !== undefined) return undefined
   const binaries = postgresBinaries()
   if (!binaries) {

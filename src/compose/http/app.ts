@@ -8,6 +8,7 @@ import Fastify, {
 import type { Logger } from 'pino'
 import type { ZodError } from 'zod'
 import { asStorageError } from '../../db/index.ts'
+import { answerMlflowError, isMlflowPath } from '../../dialects/mlflow/index.ts'
 import { AppError, bug } from '../../kernel/errors.ts'
 import type { Actor, Call, Endpoint, RouteAccess } from '../../kernel/route.ts'
 import { type DoorRules, guardDoor } from './door.ts'
@@ -49,7 +50,10 @@ export function createHttpApp(options: HttpOptions): FastifyInstance {
     http: { headersTimeout: headersMs, connectionsCheckingInterval: Math.min(headersMs, checkMs) },
     routerOptions: { maxParamLength: 2000 },
     // What fails before routing, as an address that cannot be decoded.
-    frameworkErrors: (error, request, reply) => answerError(error, request as FastifyRequest, reply as FastifyReply),
+    frameworkErrors: (error, request, reply) => {
+      const answer = isMlflowPath(request.url) ? answerMlflowError : answerError
+      answer(error, request as FastifyRequest, reply as FastifyReply)
+    },
   })
   app.decorateRequest('actor')
   const rules: DoorRules = { corsOrigins: [], ...options }

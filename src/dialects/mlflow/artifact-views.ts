@@ -19,19 +19,29 @@ export function mountArtifactViews(app: FastifyInstance, parts: MlflowParts, acc
   mountPageUpload(app, parts, access)
 }
 
-function mountLists(app: FastifyInstance, { artifacts: { files }, tracking }: MlflowParts): void {
-  // Like the stock server's, a list is whole: its clients do not ask for a second page.
-  mount(app, 'GET', '/2.0/mlflow/artifacts/list', async (request) => {
-    const { run_id, path } = readMessage(request, { run_id: required(text), path: text, page_token: text })
-    const { artifactUri } = await tracking.run(run_id)
-    return { root_uri: artifactUri, files: await listBelow(files, artifactUri, path) }
-  })
+function mountLists(app: FastifyInstance, parts: MlflowParts): void {
+  const {
+    artifacts: { files },
+    tracking,
+  } = parts
+  mount(app, 'GET', '/2.0/mlflow/artifacts/list', async (request) =>
+    listArtifacts(parts, readMessage(request, { run_id: required(text), path: text, page_token: text })),
+  )
 
   mount(app, 'GET', '/2.0/mlflow/logged-models/:model_id/artifacts/directories', async (request) => {
     const { artifactUri } = await tracking.loggedModel(pathParam(request, 'model_id'))
     const { artifact_directory_path } = readMessage(request, { artifact_directory_path: text })
     return { root_uri: artifactUri, files: await listBelow(files, artifactUri, artifact_directory_path) }
   })
+}
+
+/** Like the stock server's, a list is whole: its clients do not ask for a second page. */
+export async function listArtifacts(
+  { artifacts, tracking }: Pick<MlflowParts, 'artifacts' | 'tracking'>,
+  { run_id, path }: { run_id: string; path?: string },
+) {
+  const { artifactUri } = await tracking.run(run_id)
+  return { root_uri: artifactUri, files: await listBelow(artifacts.files, artifactUri, path) }
 }
 
 function mountFiles(app: FastifyInstance, { artifacts: { files }, tracking, registry }: MlflowParts): void {
@@ -47,15 +57,14 @@ function mountFiles(app: FastifyInstance, { artifacts: { files }, tracking, regi
     return sendFile(files, within(artifactUri, wanted(request, 'path')), request, reply)
   })
 
-  app.get('/model-versions/get-artifact', async (request, reply) => {
-    const { storageLocation } = await registry.version(wanted(request, 'name'), Number(wanted(request, 'version')))
-    return sendFile(
-      files,
-      within(await filesAt({ tracking }, storageLocation), wanted(request, 'path')),
-      request,
-      reply,
-    )
-  })
+  // Some clients write the address of the server with a slash at its end; MLflow answers both.
+  for (const url of ['/model-versions/get-artifact', '//model-versions/get-artifact'])
+    app.get(url, async (request, reply) => {
+      const [name, version, path] = [wanted(request, 'name'), wanted(request, 'version'), wanted(request, 'path')]
+      safePath(path)
+      const { storageLocation } = await registry.version(name, Number(version))
+      return sendFile(files, within(await filesAt({ tracking }, storageLocation), path), request, reply)
+    })
 }
 
 /** Addresses signed by a foreign store: ours is reached by way of this server, where MLflow's own refuses them too. */
@@ -101,7 +110,10 @@ function mountPageUpload(app: FastifyInstance, { artifacts, tracking }: MlflowPa
       const bytes = await smallBody(request)
       if (bytes.length === 0) throw new MlflowError('INVALID_PARAMETER_VALUE', 'Request must specify data.')
       const { artifactUri } = await tracking.run(runId)
-      await artifacts.files.put(within(artifactUri, relative), bytes)
+      const file = within(artifactUri, relative)
+      // An experiment may have been given a location inside another's folder.
+      await access.toArtifact(request, file)
+      await artifacts.files.put(file, bytes)
       return {}
     })
   })

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { DatasetRecord, EvaluationDataset } from '../../evaluations/index.ts'
-import { invalid, pythonJson } from '../../tracking/index.ts'
+import { pythonJson } from '../../kernel/python-text.ts'
+import { invalid } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit } from './experiments.ts'
 import { integer, pathParam, readMessage, required, text, texts } from './message.ts'

@@ -32,8 +32,7 @@ export function mountExperiments(app: FastifyInstance, { db, tracking }: MlflowP
   })
 
   mount(app, 'GET', '/2.0/mlflow/experiments/get', async (request) => {
-    const { experiment_id } = readMessage(request, id)
-    return { experiment: experimentWire(await tracking.experiment(experiment_id)) }
+    return getExperiment({ tracking }, readMessage(request, id))
   })
 
   mount(app, 'GET', '/2.0/mlflow/experiments/get-by-name', async (request) => {
@@ -102,33 +101,40 @@ export function mountExperiments(app: FastifyInstance, { db, tracking }: MlflowP
   })
 }
 
+export const getExperiment = async (
+  { tracking }: Pick<MlflowParts, 'tracking'>,
+  { experiment_id }: { experiment_id: string },
+) => ({ experiment: experimentWire(await tracking.experiment(experiment_id)) })
+
 const maxExperiments = 20
 
 function mountDatasets(app: FastifyInstance, db: MlflowParts['db']): void {
-  const search = async (request: FastifyRequest) => {
-    const { experiment_ids: ids = [] } = readMessage(request, { experiment_ids: unchecked(texts) })
-    if (ids.length === 0)
-      throw new MlflowError(
-        'INVALID_PARAMETER_VALUE',
-        'SearchDatasets request must specify at least one experiment_id.',
-      )
-    if (ids.length > maxExperiments)
-      throw new MlflowError(
-        'INVALID_PARAMETER_VALUE',
-        `SearchDatasets request cannot specify more than ${maxExperiments} experiment_ids. Received ${ids.length} experiment_ids.`,
-      )
-    const found = await searchInputDatasets(db, ids)
-    return {
-      dataset_summaries: found.map(({ experimentId, name, digest, context }) => ({
-        experiment_id: experimentId,
-        name,
-        digest,
-        ...(context === undefined ? {} : { context }),
-      })),
-    }
-  }
+  const search = (request: FastifyRequest) =>
+    searchDatasets({ db }, readMessage(request, { experiment_ids: unchecked(texts) }))
   // MLflow's proto has the path without the slash, its page asks for the one with it.
   for (const version of ['2.0/', '2.0']) mount(app, 'POST', `/${version}mlflow/experiments/search-datasets`, search)
+}
+
+export async function searchDatasets(
+  { db }: Pick<MlflowParts, 'db'>,
+  { experiment_ids: ids = [] }: { experiment_ids?: string[] },
+) {
+  if (ids.length === 0)
+    throw new MlflowError('INVALID_PARAMETER_VALUE', 'SearchDatasets request must specify at least one experiment_id.')
+  if (ids.length > maxExperiments)
+    throw new MlflowError(
+      'INVALID_PARAMETER_VALUE',
+      `SearchDatasets request cannot specify more than ${maxExperiments} experiment_ids. Received ${ids.length} experiment_ids.`,
+    )
+  const found = await searchInputDatasets(db, ids)
+  return {
+    dataset_summaries: found.map(({ experimentId, name, digest, context }) => ({
+      experiment_id: experimentId,
+      name,
+      digest,
+      ...(context === undefined ? {} : { context }),
+    })),
+  }
 }
 
 export function pageLimit(asked: number | undefined, bounds: { default: number; max: number }): number {

@@ -7,6 +7,7 @@ import { mountArtifacts } from './artifacts.ts'
 import { mountAssessments } from './assessments.ts'
 import { mountEvaluationDatasets } from './evaluation-datasets.ts'
 import { mountExperiments } from './experiments.ts'
+import { mountGraphql } from './graphql/graphql-route.ts'
 import { mountIssues } from './issues.ts'
 import { mountLabelSchemas } from './label-schemas.ts'
 import { mountLoggedModels } from './logged-models.ts'
@@ -32,7 +33,12 @@ import { mountUsers } from './users.ts'
 import { mountWebhooks } from './webhooks.ts'
 import { refuseWorkspaces } from './workspaces.ts'
 
+export { answerMlflowError } from './mlflow-error.ts'
 export type { MlflowParts } from './parts.ts'
+
+/** Whether whoever asks expects MLflow's form of an error. */
+export const isMlflowPath = (url: string): boolean =>
+  /^\/((ajax-)?api\/[23]\.0|get-artifact|model-versions\/|v1\/traces)/.test(url)
 
 const bodyLimit = 64 * 1024 * 1024
 
@@ -71,6 +77,7 @@ export function mlflowDialect(app: FastifyInstance, parts: MlflowParts): void {
     mountTracesV2(scope, parts, traceAccess)
     mountAssessments(scope, parts, traceAccess)
     mountOtlp(scope, parts, { access: traceAccess, thread })
+    mountGraphql(scope, parts, access)
     mountNotImplemented(scope)
   })
 }
@@ -97,7 +104,8 @@ function parseJson(body: string, done: (error: Error | null, value?: unknown) =>
   try {
     const value: unknown = body.trim() === '' ? {} : JSON.parse(body)
     if (typeof value !== 'string') rememberText(value, body)
-    done(null, typeof value === 'string' ? JSON.parse(value) : value)
+    if (escapedSurrogate.test(body) && hasLoneSurrogate(value)) done(loneSurrogate())
+    else done(null, typeof value === 'string' ? JSON.parse(value) : value)
   } catch {
     const hint = /\b(NaN|Infinity)\b/.test(String(body))
       ? ' JSON has no NaN or Infinity: send "NaN" or "-Infinity" as a text.'
@@ -105,3 +113,15 @@ function parseJson(body: string, done: (error: Error | null, value?: unknown) =>
     done(new MlflowError('BAD_REQUEST', `The body is no valid JSON.${hint}`))
   }
 }
+
+const escapedSurrogate = /\\ud[89a-f]/i
+
+/** JSON writes what is no half of a pair as an escape, and nothing else of that range. */
+const hasLoneSurrogate = (value: unknown): boolean => /(?<!\\)(\\\\)*\\ud[89a-f]/.test(JSON.stringify(value))
+
+/** Text that has no form in UTF-8 could not be kept as it is. */
+const loneSurrogate = (): MlflowError =>
+  new MlflowError(
+    'INVALID_PARAMETER_VALUE',
+    'The body holds half of a surrogate pair (such as \\ud800), which is no text.',
+  )

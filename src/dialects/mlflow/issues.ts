@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Issue, issueSeverities, issueStatuses } from '../../evaluations/index.ts'
-import { invalid, pythonText } from '../../tracking/index.ts'
+import { pythonText } from '../../kernel/python-text.ts'
+import { invalid } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit } from './experiments.ts'
 import { flag, integer, pathParam, readMessage, required, text, texts } from './message.ts'

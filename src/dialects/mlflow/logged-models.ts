@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { RunId } from '../../kernel/ids.ts'
-import { pythonJson } from '../../tracking/index.ts'
+import { pythonJson } from '../../kernel/python-text.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit } from './experiments.ts'
 import {

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { invalid, pythonJson } from '../../tracking/index.ts'
+import { pythonJson } from '../../kernel/python-text.ts'
+import { invalid } from '../../tracking/index.ts'
 
 /**
  * Reads a request as MLflow's server does, in its two steps: protobuf takes the fields in the order of the body until one does not

@@ -42,6 +42,11 @@ type MetricMessage = {
 
 export function metricFrom(message: MetricMessage): NewMetric {
   const { key, value, timestamp, step, model_id, dataset_name, dataset_digest } = message
+  if (Boolean(dataset_name) !== Boolean(dataset_digest))
+    throw new MlflowError(
+      'INVALID_PARAMETER_VALUE',
+      'Both dataset_name and dataset_digest must be provided if one is provided',
+    )
   const metric: NewMetric = { key, value, timestamp, step }
   if (model_id) metric.modelId = model_id
   if (dataset_name) metric.datasetName = dataset_name
@@ -93,25 +98,38 @@ export function mountMetrics(app: FastifyInstance, { tracking }: MlflowParts): v
       end_step: integer,
       max_results: integer,
     })
-    if (asked.run_ids.length > maxRuns)
-      throw invalid(
-        `GetMetricHistoryBulkInterval request must specify at most ${maxRuns} run_ids. Received ${asked.run_ids.length} run_ids.${seeDocs}`,
-      )
-    const limit = asked.max_results ?? maxPointsPerRun
-    if (limit < 1 || limit > maxPointsPerRun)
-      throw invalid(`max_results must be between 1 and ${maxPointsPerRun}.${seeDocs}`)
-    const interval = intervalOf(asked)
-    const metrics: unknown[] = []
-    for (const runId of asked.run_ids) {
-      if (!(await tracking.findRun(runId))) continue
-      const sampled = await tracking.sampledHistory(runId, asked.metric_key, {
-        limit,
-        ...(interval ? { interval } : {}),
-      })
-      metrics.push(...sampled.map((point) => ({ ...metricWire(point), run_id: runId })))
-    }
-    return { metrics }
+    return sampledMetrics({ tracking }, asked)
   })
+}
+
+export type AskedInterval = {
+  run_ids: string[]
+  metric_key: string
+  start_step?: number
+  end_step?: number
+  max_results?: number
+}
+
+/** Of each run at most so many points of its history, evenly. */
+export async function sampledMetrics({ tracking }: Pick<MlflowParts, 'tracking'>, asked: AskedInterval) {
+  if (asked.run_ids.length > maxRuns)
+    throw invalid(
+      `GetMetricHistoryBulkInterval request must specify at most ${maxRuns} run_ids. Received ${asked.run_ids.length} run_ids.${seeDocs}`,
+    )
+  const limit = asked.max_results ?? maxPointsPerRun
+  if (limit < 1 || limit > maxPointsPerRun)
+    throw invalid(`max_results must be between 1 and ${maxPointsPerRun}.${seeDocs}`)
+  const interval = intervalOf(asked)
+  const metrics: unknown[] = []
+  for (const runId of asked.run_ids) {
+    if (!(await tracking.findRun(runId))) continue
+    const sampled = await tracking.sampledHistory(runId, asked.metric_key, {
+      limit,
+      ...(interval ? { interval } : {}),
+    })
+    metrics.push(...sampled.map((point) => ({ ...metricWire(point), run_id: runId })))
+  }
+  return { metrics }
 }
 
 type Interval = { start: number; end: number } | undefined

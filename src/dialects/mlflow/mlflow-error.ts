@@ -70,7 +70,8 @@ export function answerMlflowError(thrown: unknown, request: FastifyRequest, repl
   void reply.status(statusOf[code]).send({ error_code: code, message, ...filedAs[code] })
 }
 
-function mlflowForm(error: unknown): { code: MlflowErrorCode; message: string } {
+/** What an error is called and says in MLflow's form. */
+export function mlflowForm(error: unknown): { code: MlflowErrorCode; message: string } {
   if (error instanceof MlflowError) return error
   if (isAppError(error)) {
     const code = codeOf[error.code] ?? (error.culprit === 'wait' ? 'TEMPORARILY_UNAVAILABLE' : 'INTERNAL_ERROR')

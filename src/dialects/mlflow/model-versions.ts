@@ -1,8 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { LoggedModelId, RunId } from '../../kernel/ids.ts'
+import { pythonDumps } from '../../kernel/python-text.ts'
 import { isPromptBy, type ModelVersion } from '../../registry/index.ts'
-import { checkModelName, pythonDumps } from '../../tracking/index.ts'
+import { checkModelName } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { flag, integer, onlyTexts, orZero, pairs, readMessage, required, seeDocs, text } from './message.ts'
 import { MlflowError } from './mlflow-error.ts'
@@ -40,14 +41,7 @@ function mountReading(app: FastifyInstance, { registry }: MlflowParts, access: M
 
   mount(app, 'GET', `${root}/search`, async (request) => {
     const search = readMessage(request, { filter: text, max_results: integer, order_by: onlyTexts, page_token: text })
-    const { items, nextPageToken } = await registry.searchVersions({
-      filter: search.filter,
-      limit: registryLimit(search.max_results ?? 200_000, 200_000),
-      orderBy: search.order_by,
-      pageToken: search.page_token,
-      visible: await access.visibleModels(request.actor),
-    })
-    return { model_versions: items.map(versionWire), ...tokenWire(nextPageToken) }
+    return searchModelVersions({ registry }, search, await access.visibleModels(request.actor))
   })
 
   mount(app, 'GET', `${root}/get-download-uri`, async (request) => {
@@ -55,6 +49,23 @@ function mountReading(app: FastifyInstance, { registry }: MlflowParts, access: M
     checkModelName(name)
     return { artifact_uri: (await registry.version(name, versionNumber(version))).storageLocation }
   })
+}
+
+export type AskedVersions = { filter?: string; max_results?: number; order_by?: string[]; page_token?: string }
+
+export async function searchModelVersions(
+  { registry }: Pick<MlflowParts, 'registry'>,
+  search: AskedVersions,
+  visible: Awaited<ReturnType<MlflowAccess['visibleModels']>>,
+) {
+  const { items, nextPageToken } = await registry.searchVersions({
+    filter: search.filter,
+    limit: registryLimit(search.max_results ?? 200_000, 200_000),
+    orderBy: search.order_by,
+    pageToken: search.page_token,
+    visible,
+  })
+  return { model_versions: items.map(versionWire), ...tokenWire(nextPageToken) }
 }
 
 function mountWriting(app: FastifyInstance, parts: MlflowParts, access: MlflowAccess): void {

@@ -33,9 +33,4 @@ export function mountNotImplemented(app: FastifyInstance): void {
     throw new MlflowError('ENDPOINT_NOT_FOUND', `There is no endpoint ${request.method} ${path}.`)
   }
   for (const url of roots) app.route({ method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], url, handler: refuse })
-  app.route({ method: ['GET', 'POST'], url: '/graphql', handler: async () => graphqlRefused() })
-}
-
-function graphqlRefused(): never {
-  throw new MlflowError('NOT_IMPLEMENTED', 'GraphQL serves the stock page of MLflow only and is not supported.')
 }

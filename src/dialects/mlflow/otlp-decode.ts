@@ -1,13 +1,6 @@
 import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib'
-import {
-  dumps,
-  NumberText,
-  type OtelSpan,
-  type PythonValue,
-  pythonFloat,
-  type Span,
-  spanFromOtel,
-} from '../../traces/index.ts'
+import { pythonJsonFloat } from '../../kernel/python-text.ts'
+import { dumps, NumberText, type OtelSpan, type PythonValue, type Span, spanFromOtel } from '../../traces/index.ts'
 import {
   type AnyValue,
   decodeRequest,
@@ -195,7 +188,7 @@ function pythonValue(value: AnyValue | null | undefined): PythonValue {
     case 'intValue':
       return new NumberText(intText(value.intValue))
     case 'doubleValue':
-      return new NumberText(pythonFloat(Number(value.doubleValue ?? 0)))
+      return new NumberText(pythonJsonFloat(Number(value.doubleValue ?? 0)))
     case 'arrayValue':
       return (value.arrayValue?.values ?? []).map(pythonValue)
     case 'kvlistValue':

@@ -77,6 +77,9 @@ const loggedModel = (action: Action): Rule => ({
 const model = (action: Action): Rule => ({
   before: ({ request, actor, access }) => access.toModel(actor, readOne(request, 'name'), action),
 })
+const namedModel: Rule = {
+  before: ({ request, actor, access }) => access.toModel(actor, String(queryOf(request).name ?? ''), 'read'),
+}
 const artifact = (action: Action): Rule => ({
   before: ({ request, access }) => access.toArtifact(request, safePath(pathParam(request, '*')), action),
 })
@@ -147,7 +150,8 @@ const createdVersion: Rule = {
       model_id: text,
     })
     await access.toModel(actor, name ?? '', 'update')
-    const copied = /^models:\/{1,3}(?!m-[0-9a-zA-Z]+$)([^/@]+)/i.exec(source ?? '')?.[1]
+    // As the handler reads it: however many slashes.
+    const copied = /^models:\/+(?!m-[0-9a-zA-Z]+$)([^/@]+)/i.exec(source ?? '')?.[1]
     if (copied !== undefined) return access.toModel(actor, copied, 'read')
     if (run_id) await access.toRun(actor, run_id, 'read')
     if (model_id) await access.toLoggedModel(actor, model_id, 'read')
@@ -202,9 +206,8 @@ const rules: Record<string, Rule> = {
   // Artifacts
   'GET /2.0/mlflow/artifacts/list': run('read'),
   'GET /get-artifact': run('read'),
-  'GET /model-versions/get-artifact': {
-    before: ({ request, actor, access }) => access.toModel(actor, String(queryOf(request).name ?? ''), 'read'),
-  },
+  'GET /model-versions/get-artifact': namedModel,
+  'GET //model-versions/get-artifact': namedModel,
   'GET /2.0/mlflow-artifacts/artifacts': {
     before: ({ request, access }) => access.toArtifact(request, safePath(readOne(request, 'path')), 'read'),
   },
@@ -445,11 +448,12 @@ const rules: Record<string, Rule> = {
       'POST /v1/traces',
     ].map((route) => [route, open]),
   ),
+  // Each of its fields asks for itself (graphql/resolvers.ts)
+  'GET /graphql': open,
+  'POST /graphql': open,
   // What says of the server, and what is refused anyway
   'GET /version': open,
   'GET /3.0/mlflow/server-info': open,
-  'GET /graphql': open,
-  'POST /graphql': open,
   ...Object.fromEntries(
     ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].flatMap((method) =>
       ['/2.0/*', '/3.0/*', '/2.0mlflow/*'].map((path) => [`${method} ${path}`, open]),

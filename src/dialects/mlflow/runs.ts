@@ -1,15 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import { transact } from '../../db/index.ts'
 import type { RunId } from '../../kernel/ids.ts'
+import { pythonDumps, pythonText } from '../../kernel/python-text.ts'
 import type { Actor } from '../../kernel/route.ts'
-import {
-  checkDatasetInput,
-  checkRunId,
-  type DatasetInput,
-  type KeyValue,
-  pythonDumps,
-  pythonText,
-} from '../../tracking/index.ts'
+import { checkDatasetInput, checkRunId, type DatasetInput, type KeyValue } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit, viewFrom, viewType } from './experiments.ts'
 import {
@@ -97,8 +91,7 @@ function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, a
     })
 
   mount(app, 'GET', '/2.0/mlflow/runs/get', async (request) => {
-    const { run_id } = readMessage(request, { run_id: required(text) })
-    return { run: runWire(await tracking.run(run_id)) }
+    return getRun({ tracking }, readMessage(request, { run_id: required(text) }))
   })
 
   mount(app, 'POST', '/2.0/mlflow/runs/search', async (request) => {
@@ -110,16 +103,35 @@ function mountLife(app: FastifyInstance, { db, clock, tracking }: MlflowParts, a
       run_view_type: unchecked(viewType),
       page_token: unchecked(text),
     })
-    const { items, nextPageToken } = await tracking.searchRuns({
-      experimentIds: search.experiment_ids ?? [],
-      filter: search.filter,
-      view: viewFrom(search.run_view_type),
-      limit: pageLimit(search.max_results, { default: 1000, max: 50_000 }),
-      orderBy: search.order_by,
-      pageToken: search.page_token,
-    })
-    return { runs: items.map(runWire), ...tokenWire(nextPageToken) }
+    return searchRuns({ tracking }, search)
   })
+}
+
+type Tracking = Pick<MlflowParts, 'tracking'>
+
+export const getRun = async ({ tracking }: Tracking, { run_id }: { run_id: string }) => ({
+  run: runWire(await tracking.run(run_id)),
+})
+
+export type AskedRuns = {
+  experiment_ids?: string[]
+  filter?: string
+  max_results?: number
+  order_by?: string[]
+  run_view_type?: 'ACTIVE_ONLY' | 'DELETED_ONLY' | 'ALL'
+  page_token?: string
+}
+
+export async function searchRuns({ tracking }: Tracking, search: AskedRuns) {
+  const { items, nextPageToken } = await tracking.searchRuns({
+    experimentIds: search.experiment_ids ?? [],
+    filter: search.filter,
+    view: viewFrom(search.run_view_type),
+    limit: pageLimit(search.max_results, { default: 1000, max: 50_000 }),
+    orderBy: search.order_by,
+    pageToken: search.page_token,
+  })
+  return { runs: items.map(runWire), ...tokenWire(nextPageToken) }
 }
 
 function mountLogging(app: FastifyInstance, { db, tracking }: MlflowParts, access: MlflowAccess): void {

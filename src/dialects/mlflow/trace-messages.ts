@@ -1,3 +1,4 @@
+import { pythonJsonFloat } from '../../kernel/python-text.ts'
 import {
   type AssessmentError,
   type AssessmentSource,
@@ -6,7 +7,6 @@ import {
   type NewAssessment,
   NumberText,
   type PythonValue,
-  pythonFloat,
 } from '../../traces/index.ts'
 import { invalid } from '../../tracking/index.ts'
 import { double, flag, nested, oneOf, type Reader, required, text } from './message.ts'
@@ -146,7 +146,7 @@ function sourceFrom(source: AssessmentMessage['source']): AssessmentSource {
 const floatsJson = (value: unknown): string => dumps(asFloats(value))
 
 function asFloats(value: unknown): PythonValue {
-  if (typeof value === 'number') return new NumberText(pythonFloat(value))
+  if (typeof value === 'number') return new NumberText(pythonJsonFloat(value))
   if (Array.isArray(value)) return value.map(asFloats)
   if (typeof value === 'object' && value !== null)
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asFloats(item)]))

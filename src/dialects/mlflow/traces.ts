@@ -17,6 +17,7 @@ import {
   listOf,
   nested,
   oneOf,
+  onlyTexts,
   pathParam,
   queryOf,
   readMessage,
@@ -126,7 +127,10 @@ function mountReading(
   })
 
   mount(app, 'GET', `${root}/batchGet`, async (request, reply) => {
-    const { trace_ids, experiment_ids } = readMessage(request, { trace_ids: required(texts), experiment_ids: texts })
+    const { trace_ids, experiment_ids } = readMessage(request, {
+      trace_ids: required(onlyTexts),
+      experiment_ids: texts,
+    })
     await access.toTraces(request.actor, trace_ids, 'read')
     const infos = await traces.infos(trace_ids, experiment_ids)
     const here = infos.filter((info) => info.tags[traceTags.spansLocation] === spansAreHere)
@@ -134,7 +138,10 @@ function mountReading(
   })
 
   mount(app, 'POST', `${root}/batchGetInfos`, async (request) => {
-    const { trace_ids, experiment_ids } = readMessage(request, { trace_ids: required(texts), experiment_ids: texts })
+    const { trace_ids, experiment_ids } = readMessage(request, {
+      trace_ids: required(onlyTexts),
+      experiment_ids: texts,
+    })
     await access.toTraces(request.actor, trace_ids, 'read')
     return listed('trace_infos', (await traces.infos(trace_ids, experiment_ids)).map(infoWire))
   })
@@ -150,7 +157,7 @@ function mountReading(
       locations: required(listOf('locations', locationFields)),
       filter: text,
       max_results: integer,
-      order_by: texts,
+      order_by: onlyTexts,
       page_token: text,
     })
     const experimentIds = search.locations.flatMap((location) => location.mlflow_experiment?.experiment_id ?? [])

@@ -1,5 +1,5 @@
 import { invalid } from '../../tracking/decide/limits.ts'
-import { type Clause, type Grammar, parseFilter, parseOrderTerm } from '../../tracking/decide/search-filter.ts'
+import { type Clause, type Grammar, parseFilter, parseOrder } from '../../tracking/decide/search-filter.ts'
 
 export type DatasetClause = Clause<'tag' | 'attribute'>
 
@@ -44,8 +44,7 @@ export function datasetFilter(filter: string | undefined): DatasetClause[] {
 /** Newest first unless told otherwise. Throws BadRequest for what datasets cannot be ordered by. */
 export function datasetOrder(orderBy: readonly string[] | undefined): { column: string; descending: boolean }[] {
   const terms = orderBy?.length ? orderBy : ['created_time DESC']
-  return terms.map((term) => {
-    const { type, key, descending } = parseOrderTerm(term, orderGrammar)
+  return parseOrder(terms, orderGrammar).map(({ type, key, descending }) => {
     if (type === 'tag') throw invalid(`Invalid order_by entity: ${type}`)
     return { column: key, descending }
   })

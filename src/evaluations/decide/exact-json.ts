@@ -1,3 +1,4 @@
+import { asciiJson } from '../../kernel/python-text.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
 
 /**
@@ -44,18 +45,12 @@ export function* jsonItems(text: string, what: string): Generator<Json> {
 export function writeJson(value: Json, style: { sorted?: boolean; ascii?: boolean } = {}): string {
   if (value === null) return 'null'
   if (typeof value === 'boolean') return String(value)
-  if (typeof value === 'string') return style.ascii ? asciiText(value) : JSON.stringify(value)
+  if (typeof value === 'string') return style.ascii ? asciiJson(JSON.stringify(value)) : JSON.stringify(value)
   if (value instanceof JsonNumber) return value.text
   if (Array.isArray(value)) return `[${value.map((item) => writeJson(item, style)).join(', ')}]`
   const entries = style.sorted ? [...value].sort(([a], [b]) => (a < b ? -1 : 1)) : [...value]
   return `{${entries.map(([key, item]) => `${writeJson(key, style)}: ${writeJson(item, style)}`).join(', ')}}`
 }
-
-const asciiText = (text: string): string =>
-  JSON.stringify(text).replace(
-    /[\u007f-\uffff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 
 const deepest = 500
 const blank = /[ \t\n\r]*/y

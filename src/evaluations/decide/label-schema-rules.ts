@@ -1,3 +1,4 @@
+import { pythonFloat } from '../../kernel/python-text.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
 import type { LabelInput, LabelSchema, LabelSchemaChange, NewLabelSchema } from '../evaluations.ts'
 
@@ -106,5 +107,3 @@ function checkOptions(options: readonly string[]): void {
       throw invalid(`\`InputCategorical.options\` must be deduplicated; '${option}' appears twice.`)
   }
 }
-
-const pythonFloat = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value))

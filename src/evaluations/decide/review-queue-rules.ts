@@ -1,5 +1,5 @@
+import { pythonList, pythonText } from '../../kernel/python-text.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
-import { pythonList, pythonText } from '../../tracking/decide/python-words.ts'
 import type { NewReviewQueue, ReviewStatus } from '../review-queues.ts'
 
 /** What a review queue may be, in MLflow's words (genai/review_queues/validation.py, 3.17.2). All throw BadRequest. */

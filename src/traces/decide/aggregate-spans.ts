@@ -11,8 +11,6 @@ export type AggregatedSpans = {
   responsePreview: string | undefined
   sessionId: string | undefined
   userId: string | undefined
-  hasUsage: boolean
-  hasCost: boolean
   resourceTags: Record<string, string>
   traceTags: Record<string, string>
 }
@@ -30,8 +28,6 @@ export function aggregated(spans: readonly Span[]): AggregatedSpans {
     responsePreview: lastRoot?.responsePreview,
     sessionId: spans.find((span) => span.sessionId !== undefined)?.sessionId,
     userId: spans.find((span) => span.userId !== undefined)?.userId,
-    hasUsage: spans.some((span) => span.usage !== undefined),
-    hasCost: spans.some((span) => span.cost !== undefined),
     resourceTags: spans.find((span) => Object.keys(span.resourceTags).length > 0)?.resourceTags ?? {},
     traceTags: Object.assign({}, ...spans.map((span) => span.traceTags)) as Record<string, string>,
   }

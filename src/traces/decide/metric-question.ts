@@ -1,7 +1,7 @@
+import { pythonFloat } from '../../kernel/python-text.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
 import { TokenReader, tokensOf, unquoted } from '../../tracking/decide/search-filter.ts'
 import type { Aggregation, MetricQuestion, MetricView } from '../traces.ts'
-import { pythonFloat } from './python-json.ts'
 import { takeName } from './trace-filter.ts'
 
 type Metric = { aggregations: readonly string[]; dimensions: readonly string[] }

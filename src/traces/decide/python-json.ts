@@ -1,3 +1,5 @@
+import { pythonJsonFloat } from '../../kernel/python-text.ts'
+
 /**
  * JSON as Python writes and reads it. MLflow keeps each attribute of a span as such a text, shows its first characters, and
  * finds spans by it; and 1 and 1.0 are different values there.
@@ -20,31 +22,15 @@ export type PythonValue =
   | readonly PythonValue[]
   | { readonly [key: string]: PythonValue }
 
-/** `json.dumps(value, ensure_ascii=False)`. A number that is whole is written without a point; see `pythonFloat`. */
+/** `json.dumps(value, ensure_ascii=False)`. A number that is whole is written without a point; see `pythonJsonFloat`. */
 export function dumps(value: PythonValue): string {
   if (value === null || typeof value === 'boolean') return String(value)
   if (typeof value === 'string') return JSON.stringify(value)
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : pythonFloat(value)
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : pythonJsonFloat(value)
   if (value instanceof NumberText) return value.text
   if (Array.isArray(value)) return `[${value.map(dumps).join(', ')}]`
   const entries = Object.entries(value as Record<string, PythonValue>)
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}: ${dumps(item)}`).join(', ')}}`
-}
-
-/** `repr` of a Python float: 1.0, 1e-05, 1e+16, NaN, Infinity. */
-export function pythonFloat(value: number): string {
-  if (Number.isNaN(value)) return 'NaN'
-  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity'
-  if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
-  const [mantissa = '', exponentText = '0'] = value.toExponential().split('e')
-  const exponent = Number(exponentText)
-  if (exponent < -4 || exponent >= 16)
-    return `${mantissa}e${exponent < 0 ? '-' : '+'}${String(Math.abs(exponent)).padStart(2, '0')}`
-  const digits = mantissa.replace(/[-.]/g, '')
-  const sign = value < 0 ? '-' : ''
-  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`
-  if (digits.length <= exponent + 1) return `${sign}${digits.padEnd(exponent + 1, '0')}.0`
-  return `${sign}${digits.slice(0, exponent + 1)}.${digits.slice(exponent + 1)}`
 }
 
 /**

@@ -1,6 +1,6 @@
 import { linearRegExp } from '../../kernel/linear-regexp.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
-import { TokenReader, tokensOf, unquoted } from '../../tracking/decide/search-filter.ts'
+import { refuseTooMany, TokenReader, tokensOf, unquoted } from '../../tracking/decide/search-filter.ts'
 import { traceMetadata, traceTags } from '../traces.ts'
 
 /**
@@ -69,6 +69,7 @@ export function parseTraceFilter(text: string | undefined): TraceClause[] {
     if (reader.takeWord('AND')) continue
     if (clauses.length > 0 && !reader.took('AND')) throw reader.unexpected()
     clauses.push(readClause(reader))
+    refuseTooMany(clauses)
   }
   return clauses
 }

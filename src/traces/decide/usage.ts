@@ -1,4 +1,5 @@
-import { dumps, pythonFloat } from './python-json.ts'
+import { pythonJsonFloat } from '../../kernel/python-text.ts'
+import { dumps } from './python-json.ts'
 
 export type UsageNode = {
   spanId: string
@@ -68,5 +69,5 @@ export const usageText = (usage: Record<string, number>): string => dumps(usage)
 /** As `usageText`. */
 export const costText = (cost: Record<string, number>): string =>
   `{${Object.entries(cost)
-    .map(([key, value]) => `${JSON.stringify(key)}: ${pythonFloat(value)}`)
+    .map(([key, value]) => `${JSON.stringify(key)}: ${pythonJsonFloat(value)}`)
     .join(', ')}}`

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { AppError } from '../../kernel/errors.ts'
+import { pythonFloat, pythonJson, pythonList, pythonText } from '../../kernel/python-text.ts'
 import type { DatasetInput, KeyValue, MetricPoint } from '../tracking.ts'
-import { pythonFloat, pythonJson, pythonList, pythonText } from './python-words.ts'
 
 /**
  * What MLflow refuses, in its words, which clients and their tests rely on. Lengths in characters.
@@ -84,9 +84,11 @@ export const cutTag = ({ key, value }: KeyValue): KeyValue => ({ key, value: cut
 
 /** By code points, as Python counts: half a surrogate pair would be no text. */
 const cut = (value: string, length: number): string =>
-  value.length <= length ? value : [...value].slice(0, length).join('')
+  value.length <= length ? value : [...value.slice(0, 2 * length)].slice(0, length).join('')
 
-const isLonger = (value: string, limit: number): boolean => value.length > limit && [...value].length > limit
+/** Of a value of megabytes only what decides is looked at: a code point has at most two units. */
+const isLonger = (value: string, limit: number): boolean =>
+  value.length > limit && [...value.slice(0, 2 * limit + 1)].length > limit
 
 export type Batch = { metrics?: readonly MetricPoint[]; params?: readonly KeyValue[]; tags?: readonly KeyValue[] }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Grammar, parseFilter, parseOrderTerm } from './search-filter.ts'
+import { type Grammar, parseFilter, parseOrder, parseOrderTerm } from './search-filter.ts'
 
 const grammar: Grammar<'metric' | 'parameter' | 'tag'> = {
   types: {
@@ -87,6 +87,12 @@ describe('a filter', () => {
     expect(() => parsed(text)).toThrow(words)
   })
 
+  it('lists no more values than the databases take', () => {
+    const listing = (count: number) => `name IN (${Array(count).fill("'a'").join(',')})`
+    expect(parsed(listing(14_000))).toHaveLength(1)
+    expect(() => parsed(listing(16_000))).toThrow('at most 30000 words')
+  })
+
   it('never takes long, whatever the text', () => {
     const started = performance.now()
     for (const text of [
@@ -108,6 +114,12 @@ describe('an order', () => {
     ['start_time', { type: 'attribute', key: 'started_at', descending: false }],
   ])('%s', (text, term) => {
     expect(parseOrderTerm(text, grammar)).toEqual(term)
+  })
+
+  it('has no more fields than the databases take, each of which may be a join', () => {
+    const fields = (count: number) => Array.from({ length: count }, (_, i) => `metrics.a${i}`)
+    expect(parseOrder(fields(30), grammar)).toHaveLength(30)
+    expect(() => parseOrder(fields(31), grammar)).toThrow('at most 30 fields')
   })
 
   it.each(['', 'metrics.auc up', 'metrics.auc DESC extra', 'nonsense.x', '1'])('%j is refused', (text) => {

@@ -1,3 +1,4 @@
+import { pythonList } from '../../kernel/python-text.ts'
 import { invalid } from './limits.ts'
 
 /**
@@ -52,6 +53,7 @@ export function parseFilter<Type extends string>(
   grammar: Grammar<Type>,
 ): Clause<Type | 'attribute'>[] {
   const tokens = tokensOf(text ?? '')
+  if (tokens.length > mostTokens) throw invalid(`A filter holds at most ${mostTokens} words, lists included.`)
   const clauses: Clause<Type | 'attribute'>[] = []
   const reader = new TokenReader(tokens, text ?? '')
   while (!reader.atEnd()) {
@@ -59,8 +61,28 @@ export function parseFilter<Type extends string>(
     if (reader.takeWord('AND')) continue
     if (clauses.length > 0 && !reader.took('AND')) throw reader.unexpected()
     clauses.push(readClause(reader, grammar))
+    refuseTooMany(clauses)
   }
   return clauses
+}
+
+const mostComparisons = 50
+
+/** Each is a condition or a join of the question to the database, which knows how many it takes only by failing. */
+export function refuseTooMany(clauses: readonly unknown[]): void {
+  if (clauses.length > mostComparisons) throw invalid(`A filter holds at most ${mostComparisons} comparisons.`)
+}
+
+/** SQLite binds 32,766 values to a statement, and a listed value is a word and a comma (sqlite.org/limits.html). */
+const mostTokens = 30_000
+/** Each of them may be a join, of which SQLite takes 64 (sqlite.org/limits.html). */
+const mostOrderTerms = 30
+
+/** Each as `parseOrderTerm` reads it. */
+export function parseOrder<Type extends string>(texts: readonly string[], grammar: Grammar<Type>): OrderTerm<Type>[] {
+  if (texts.length > mostOrderTerms)
+    throw invalid(`A search is ordered by at most ${mostOrderTerms} fields. Got ${texts.length}.`)
+  return texts.map((text) => parseOrderTerm(text, grammar))
 }
 
 /** `metrics.auc DESC`, `` tags.`a b` ``, `start_time ASC`. Ascending unless said otherwise. */
@@ -320,5 +342,3 @@ function readList(reader: TokenReader): string[] {
 
 export const unquoted = (text: string): string =>
   text.length >= 2 && /^([`"']).*\1$/s.test(text) ? text.slice(1, -1) : text
-
-const pythonList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`

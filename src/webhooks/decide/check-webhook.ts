@@ -1,5 +1,5 @@
+import { pythonText } from '../../kernel/python-text.ts'
 import { invalid } from '../../tracking/decide/limits.ts'
-import { pythonText } from '../../tracking/decide/python-words.ts'
 import { actionsOf, type UrlPolicy, type WebhookEvent } from '../webhook.ts'
 
 /** What MLflow refuses, in its words (utils/validation.py, entities/webhook.py). All throw BadRequest. */

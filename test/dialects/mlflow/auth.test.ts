@@ -4,6 +4,7 @@ import { createHttpApp, mountEndpoints } from '../../../src/compose/http/app.ts'
 import { isGuarded } from '../../../src/dialects/mlflow/route-guards.ts'
 import { registryEndpoints } from '../../../src/registry/index.ts'
 import { trackingEndpoints } from '../../../src/tracking/index.ts'
+import { webhookEndpoints } from '../../../src/webhooks/index.ts'
 import { databases, eachDatabase, type TestDatabase } from '../../support/databases.ts'
 import { PythonSession, testPython } from '../../support/python.ts'
 import { type MlflowServer, type MlflowServerOptions, startMlflowServer } from './mlflow-server.ts'
@@ -352,12 +353,33 @@ eachDatabase('users and permissions of the mlflow door', (database) => {
       200,
     )
     await grant('eve', 'registered_model', 'copied', 'DENY')
+    for (const spelling of ['models:/copied/1', 'models:///copied/1', 'models:////copied/1', 'MODELS://////copied/1'])
+      expect((await eve.post(`${api}/model-versions/create`, { name: 'taken', source: spelling })).status).not.toBe(200)
     expect(await eve.post(`${api}/model-versions/create`, { name: 'taken', source: 'models:/copied/1' })).toMatchObject(
       denied,
     )
     expect(await eve.get('/model-versions/get-artifact', { name: 'copied', version: '1', path: 'm' })).toMatchObject(
       denied,
     )
+  })
+
+  it('puts no file into the folder of a run by way of an experiment that was made to lie inside it', async () => {
+    const experimentId = await experimentOf(ben, 'outer')
+    const runId = await runIn(ben, experimentId)
+    await grant('eve', 'experiment', experimentId, 'DENY')
+    const inner = await eve.done<{ experiment_id: string }>('POST', `${api}/experiments/create`, {
+      name: 'inner',
+      artifact_location: `mlflow-artifacts:/${experimentId}/${runId}/artifacts`,
+    })
+    const within = await runIn(eve, inner.experiment_id)
+    const upload = `/ajax-api/2.0/mlflow/upload-artifact?run_uuid=${within}&path=planted.txt`
+    expect(await eve.post(upload, { planted: true })).toMatchObject(denied)
+    expect(await ben.done('GET', `${api}/artifacts/list`, { run_id: runId })).toMatchObject({ files: [] })
+  })
+
+  it('shows the addresses of webhooks, which are often secrets, to admins only', async () => {
+    expect((await eve.get(`${api}/webhooks`)).status).toBe(403)
+    for (const { route } of webhookEndpoints(server.webhooks)) expect(route.access).toBe('owner')
   })
 
   it('writes a metric to a logged model only for who may write the model', async () => {
