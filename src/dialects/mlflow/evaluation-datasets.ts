@@ -5,7 +5,7 @@ import { invalid } from '../../tracking/index.ts'
 import type { MlflowAccess } from './access.ts'
 import { pageLimit } from './experiments.ts'
 import { integer, pathParam, readMessage, required, text, texts } from './message.ts'
-import { type MlflowParts, mount } from './parts.ts'
+import { type Handler, type MlflowParts, mount } from './parts.ts'
 import { tokenWire } from './wire.ts'
 
 const root = '/3.0/mlflow/datasets'
@@ -73,13 +73,17 @@ function mountDatasets(app: FastifyInstance, { evaluations }: MlflowParts, acces
   })
 }
 
+/** The client sends a whole dataset at once. */
+const longestRecordsBytes = 64 * 1024 * 1024
+
 /** A step may add to a dataset: what it adds takes nothing away. */
 function mountRecords(app: FastifyInstance, { evaluations }: MlflowParts, access: MlflowAccess): void {
-  mount(app, 'POST', `${one}/records`, async (request) => {
+  const merge: Handler = async (request) => {
     const { records } = readMessage(request, { records: required(text) })
     const { inserted, updated } = await evaluations.mergeRecords(pathParam(request, 'dataset_id'), records)
     return { inserted_count: inserted, updated_count: updated }
-  })
+  }
+  mount(app, 'POST', `${one}/records`, merge, { bodyLimit: longestRecordsBytes })
 
   mount(app, 'GET', `${one}/records`, async (request) => {
     const page = readMessage(request, { max_results: integer, page_token: text })

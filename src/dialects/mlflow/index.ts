@@ -40,7 +40,8 @@ export type { MlflowParts } from './parts.ts'
 export const isMlflowPath = (url: string): boolean =>
   /^\/((ajax-)?api\/[23]\.0|get-artifact|model-versions\/|v1\/traces)/.test(url)
 
-const bodyLimit = 64 * 1024 * 1024
+/** Nothing within MLflow's limits is larger, and parsing holds up everybody else; whoever takes longer lists says so. */
+const bodyLimit = 16 * 1024 * 1024
 
 /** Mounts the dialect in a scope of its own: its error form and its body parsers are nobody else's. */
 export function mlflowDialect(app: FastifyInstance, parts: MlflowParts): void {

@@ -27,6 +27,12 @@ export type MlflowParts = {
 export type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** Each path exists twice: for programs, and for MLflow's own page (`/ajax-api`). */
-export function mount(app: FastifyInstance, method: Method, path: string, handler: Handler): void {
-  for (const root of ['/api', '/ajax-api']) app.route({ method, url: root + path, handler })
+export function mount(
+  app: FastifyInstance,
+  method: Method,
+  path: string,
+  handler: Handler,
+  options: { bodyLimit?: number } = {},
+): void {
+  for (const root of ['/api', '/ajax-api']) app.route({ method, url: root + path, handler, ...options })
 }

@@ -8,7 +8,7 @@ import type { TraceReply, TraceTask } from './trace-worker.ts'
 /** Up to here the work takes a few milliseconds, less than handing it over. */
 const smallBytes = 128 * 1024
 const smallUnpackedBytes = 512 * 1024
-const maxUnpackedBytes = 256 * 1024 * 1024
+const maxUnpackedBytes = 96 * 1024 * 1024
 const idleMs = 30_000
 
 type Pending = { take: (reply: TraceReply) => 'more' | 'done'; reject: (error: unknown) => void }
