@@ -243,6 +243,20 @@ eachDatabase('retention', (database) => {
     })
   })
 
+  it('leaves the artifacts of an experiment that was given the same place', async () => {
+    const first = await tracking.createExperiment({ name: 'first' })
+    const { artifactLocation } = await tracking.experiment(first)
+    const second = await tracking.createExperiment({ name: 'second', artifactLocation })
+    const mine = `${first}/of-the-second/artifacts/a.txt`
+    await artifacts.files.put(mine, 'of the second')
+    await tracking.setExperimentLifecycle(first, 'deleted')
+    now += 31 * day
+    await retention.pass(running)
+    expect(await tracking.experimentByName('first')).toBeUndefined()
+    expect((await tracking.experiment(second)).artifactLocation).toBe(artifactLocation)
+    expect(await artifacts.files.find(mine)).toBeDefined()
+  })
+
   it('goes on where it was after it was interrupted, in pieces however many points a metric has', async () => {
     const runId = await startRun('0', 7_000)
     const other = await startRun('0', 5)

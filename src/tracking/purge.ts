@@ -209,7 +209,8 @@ async function purgeExperiment(db: Db, elsewhere: Elsewhere): Promise<boolean> {
   const { id } = experiment
   if ((await transact(db, (tx) => doomSomeOf(tx, id))) > 0) return true
   if ((await elsewhere.kept('experiment', [String(id)], rowsAtOnce)) > 0) return true
-  if ((await elsewhere.artifacts({ artifactUri: experiment.artifact_location, of: String(id) }, rowsAtOnce)) > 0)
+  const folder = { artifactUri: experiment.artifact_location, of: String(id) }
+  if (!(await othersLieIn(db, folder.artifactUri, id)) && (await elsewhere.artifacts(folder, rowsAtOnce)) > 0)
     return true
   const where = sql`experiment_id = ${id}`
   const rows = [
@@ -219,6 +220,24 @@ async function purgeExperiment(db: Db, elsewhere: Elsewhere): Promise<boolean> {
   if ((await transact(db, (tx) => deleteSomeOf(tx, rows, rowsAtOnce))) > 0) return true
   await transact(db, (tx) => tx.deleteFrom('experiments').where('id', '=', id).execute())
   return true
+}
+
+/** Whether another experiment was given the same place, or one within: then what is left there may be that one's. */
+async function othersLieIn(db: Db, location: string, experimentId: number): Promise<boolean> {
+  const place = location.replace(/\/+$/, '')
+  const other = await db
+    .selectFrom('experiments')
+    .select('id')
+    .where('id', '<>', experimentId)
+    .where((e) =>
+      e.or([
+        e('artifact_location', '=', place),
+        e.and([e('artifact_location', '>=', `${place}/`), e('artifact_location', '<', `${place}0`)]),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst()
+  return other !== undefined
 }
 
 /** Some of the runs and logged models of an experiment that is doomed itself. */
