@@ -14,12 +14,12 @@ const settleMs = 3_000
 /**
  * The same work for every server in turn, in each round: ours on SQLite (both durabilities) and PostgreSQL, stock `mlflow server` on
  * the same two databases, FastTrackML where FASTTRACKML names its binary. Fresh data each time; a peer's 10,000 runs are written through
- * its own tables, untimed.
+ * its own tables, untimed. ONLY=… measures the servers whose name has that in it.
  */
 export const bench: Bench = async ({ runs, say }) => {
   const found = new Map<string, Map<string, number[]>>()
   for (let round = 1; round <= runs; round++)
-    for (const target of await targets(say)) {
+    for (const target of (await targets(say)).filter(({ name }) => name.includes(process.env.ONLY ?? ''))) {
       say(`round ${round} of ${runs}: ${target.name}`)
       const result = await measured(target)
       say(JSON.stringify({ [target.name]: rounded(result) }))

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { AppError } from '../kernel/errors.ts'
 
@@ -50,6 +50,7 @@ export class SecretBox {
  */
 export function secretsKeyAt(path: string, given: string | undefined): Buffer {
   if (given) return keyFrom(given, 'MODELWRIGHT_SECRETS_KEY')
+  if (existsSync(path)) return keyFrom(readFileSync(path, 'utf8'), path)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const partial = `${path}.${process.pid}`
   writeFileSync(partial, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })

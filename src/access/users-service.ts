@@ -130,7 +130,8 @@ export const hashOf = (secret: string): string => createHash('sha256').update(se
 /** A colon would end the name in an Authorization header. @throws AppError BadRequest */
 function checkUserName(name: string): void {
   if (name === '') throw new AppError('BadRequest', 'Username cannot be empty.', 'Give the user a name.')
-  if (name.length <= 200 && !name.includes(':') && name.trim() === name && !hasControl(name)) return
+  if (name.length <= 200 && !name.includes(':') && name.trim() === name && !hasControl(name) && name.isWellFormed())
+    return
   throw new AppError(
     'BadRequest',
     `${JSON.stringify(name.slice(0, 250))} cannot be the name of a user.`,

@@ -22,7 +22,8 @@ export const collectGarbage = route({
   method: 'POST',
   path: '/api/v1/retention/collect',
   access: 'owner',
-  body: z.object({
+  // Said out loud, and nothing else beside it: what is purged does not come back.
+  body: z.strictObject({
     olderThanMs: z
       .number()
       .int()
@@ -32,7 +33,7 @@ export const collectGarbage = route({
     experiments: ids(/^\d{1,15}$/).optional(),
     runs: ids(/^[\w-]{1,256}$/).optional(),
     graceMs: z.number().int().min(0).optional().describe('how long nothing may have referred to an object; 24 hours'),
-    dryRun: z.boolean().optional(),
+    dryRun: z.boolean().describe('only tell what would go'),
   }),
   output: going.extend({
     ticket: z.number().int().describe('the pass that carries it out; see retention.state'),

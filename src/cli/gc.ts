@@ -27,7 +27,7 @@ export async function gc(context: CliContext, options: GcOptions): Promise<numbe
     ...duration('--grace', 'graceMs', options.grace),
     ...list('experiments', options.experiments),
     ...list('runs', options.runs),
-    ...(options.dryRun ? { dryRun: true } : {}),
+    dryRun: options.dryRun ?? false,
   }
   const going = await client(collectGarbage, { body })
   if (options.dryRun) return tell(context, going, `Would be purged: ${whatText(going)}.`, freedText(going.wouldFree))

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
+import { asStorageError } from '../db/index.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Config, SettingName } from './config.ts'
@@ -45,6 +46,8 @@ export async function supervise({ config, flags, program, signal, say }: Supervi
     const keeping = family.map((member) => keep(member, options).finally(() => failed.abort()))
     // The other one is ended before the reason is told.
     for (const end of await Promise.allSettled(keeping)) if (end.status === 'rejected') throw end.reason
+  } catch (error) {
+    throw asStorageError(error)
   } finally {
     rmSync(join(config.runDir, 'supervisor.json'), { force: true })
     lock.release()

@@ -3,7 +3,7 @@ import { AppError, messageOf } from '../kernel/errors.ts'
 import { migrations } from './migrations/index.ts'
 import type { Tables } from './tables.ts'
 
-/** Forward only; each migration runs in its own transaction and is recorded with it. */
+/** Forward only; what is missing runs in one transaction and is recorded with it: all of it, or nothing. */
 export async function migrate(db: Kysely<Tables>): Promise<void> {
   if (await isCurrent(db)) return
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } })

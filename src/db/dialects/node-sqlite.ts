@@ -32,8 +32,15 @@ export class NodeSqliteDialect implements Dialect {
 
   createDriver = (): Driver => new NodeSqliteDriver(this.#path, this.#synchronous)
   createQueryCompiler = (): SqliteQueryCompiler => new SqliteQueryCompiler()
-  createAdapter = (): SqliteAdapter => new SqliteAdapter()
+  createAdapter = (): SqliteAdapter => new AtomicMigrationsAdapter()
   createIntrospector = (db: Kysely<unknown>): DatabaseIntrospector => new SqliteIntrospector(db)
+}
+
+/** SQLite's schema changes belong to a transaction as anything does: a migration that is broken off leaves nothing behind. */
+class AtomicMigrationsAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true
+  }
 }
 
 const everyConnection =
