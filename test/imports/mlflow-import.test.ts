@@ -26,11 +26,6 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
     session = new PythonSession(python!, {
       HOME: at.folder,
       MLFLOW_ALLOW_FILE_STORE: 'true',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: 'false',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      GIT_PYTHON_REFRESH: 'quiet',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import os, sys

@@ -17,6 +17,16 @@ export function testPython(): string | undefined {
 
 type Answer = { ok: true; result: unknown } | { ok: false; error: string; errorCode: string | null; trace: string }
 
+/** What mlflow in a test does not need: a home, progress on the terminal, news of its own, second tries. */
+const quietly = {
+  HOME: '/nonexistent',
+  GIT_PYTHON_REFRESH: 'quiet',
+  MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: 'false',
+  MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
+  MLFLOW_DISABLE_TELEMETRY: 'true',
+  PYTHONWARNINGS: 'ignore',
+}
+
 /** One Python process that keeps its imports and variables from one piece of code to the next. */
 export class PythonSession {
   readonly #process: ChildProcessWithoutNullStreams
@@ -24,7 +34,7 @@ export class PythonSession {
 
   constructor(python: string, env: Record<string, string>) {
     const script = fileURLToPath(new URL('../dialects/mlflow/python_session.py', import.meta.url))
-    this.#process = spawn(python, ['-u', script], { env: { PATH: process.env.PATH, ...env } })
+    this.#process = spawn(python, ['-u', script], { env: { PATH: process.env.PATH, ...quietly, ...env } })
     this.#answers = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]()
     this.#process.stderr.resume()
   }

@@ -627,11 +627,6 @@ describe('the real AuthServiceClient and mlflow client', () => {
     await started.owner.done('PATCH', `${api}/users/update-admin`, { username: 'admin', is_admin: true })
     session = new PythonSession(python, {
       MLFLOW_TRACKING_URI: server.url,
-      HOME: '/nonexistent',
-      GIT_PYTHON_REFRESH: 'quiet',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import contextlib, os, sys, types

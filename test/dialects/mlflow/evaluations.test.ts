@@ -14,12 +14,7 @@ eachDatabase('evaluations through the real mlflow client', (database) => {
     server = await startMlflowServer(database)
     session = new PythonSession(python, {
       MLFLOW_TRACKING_URI: server.url,
-      HOME: '/nonexistent',
       LOGNAME: 'tester',
-      GIT_PYTHON_REFRESH: 'quiet',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import json

@@ -10,15 +10,9 @@ describe.skipIf(!python)('what users of mlflow log with its flavours', () => {
 
   beforeAll(async () => {
     session = new PythonSession(python!, {
-      HOME: '/nonexistent',
       MPLBACKEND: 'agg',
-      GIT_PYTHON_REFRESH: 'quiet',
-      MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: 'false',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
       // What a model needs is found by loading it in a process of its own, which takes seconds; then it is guessed.
       MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT: '1',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import json, logging, os, pathlib, tempfile, time

@@ -14,12 +14,6 @@ eachDatabase('the real mlflow client', (database) => {
     server = await startMlflowServer(database)
     session = new PythonSession(python, {
       MLFLOW_TRACKING_URI: server.url,
-      HOME: '/nonexistent',
-      GIT_PYTHON_REFRESH: 'quiet',
-      MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: 'false',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import os, tempfile, pathlib, warnings

@@ -17,12 +17,6 @@ eachDatabase('the registry through the real mlflow client', (database) => {
     receiver = await startReceiver()
     session = new PythonSession(python, {
       MLFLOW_TRACKING_URI: server.url,
-      HOME: '/nonexistent',
-      GIT_PYTHON_REFRESH: 'quiet',
-      MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR: 'false',
-      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '0',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      PYTHONWARNINGS: 'ignore',
     })
     await session.run(`
       import os, mlflow, mlflow.genai as genai
