@@ -1,6 +1,7 @@
 import { CompiledQuery, type RawBuilder, sql } from 'kysely'
 import { isPostgres } from './dialects/postgres.ts'
 import type { Db } from './handle.ts'
+import type { ArrayQuery } from './row-mode.ts'
 
 type ColumnType = 'bigint' | 'double precision' | 'text'
 type Value = string | number | null
@@ -65,6 +66,12 @@ export function isOneOf(
   return typeof values[0] === 'number'
     ? sql`${column} = any(${values}::bigint[])`
     : sql`${column} = any(${values}::text[])`
+}
+
+/** The rows as arrays, in the columns' order: for answers of thousands of rows, which objects take twice as long to be made of. */
+export async function arraysOf<Row extends readonly unknown[]>(db: Db, question: RawBuilder<unknown>): Promise<Row[]> {
+  const query: ArrayQuery = { ...question.compile(db), rowMode: 'array' }
+  return (await db.executeQuery<Row>(query)).rows
 }
 
 /**

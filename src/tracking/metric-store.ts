@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
-import { type Db, insertStatement, isOneOf, isPostgres, statement, type Tx } from '../db/index.ts'
+import { arraysOf, type Db, insertStatement, isOneOf, isPostgres, statement, type Tx } from '../db/index.ts'
 import { checkMetric } from './decide/limits.ts'
 import { isLater, readValue, storedValue } from './decide/metric-value.ts'
 import { sampleIndices } from './decide/sample-history.ts'
 import { pageTokenFor, readPageToken } from './search-sql.ts'
 import type { Found, MetricPoint, NewMetric } from './tracking.ts'
 
+type PointRow = [step: number, timestamp: number, value: number, isNan: number]
 type Stored = { step: number; timestamp: number; value: number; is_nan: number }
 
 const endsOfArrivals = statement<{ first: number | null; last: number | null }>(
@@ -114,14 +115,17 @@ export const metricStore = {
     const after = readPageToken(question, page.pageToken, 4) as [number, number, number, number] | undefined
     const order = series.is_ordered === 1 ? byStep : byTime
     const place = after && (series.is_ordered === 1 ? [after[1], after[0], after[2], after[3]] : after)
-    const { rows } = await sql<Stored>`select step, timestamp, value, is_nan from metric_points
-      where series_id = ${series.id} ${place ? sql`and (${order}) > (${sql.join(place)})` : sql``}
-      order by ${order} ${page.limit === undefined ? sql`` : sql`limit ${page.limit + 1}`}`.execute(db)
+    const rows = await arraysOf<PointRow>(
+      db,
+      sql`select step, timestamp, value, is_nan from metric_points
+        where series_id = ${series.id} ${place ? sql`and (${order}) > (${sql.join(place)})` : sql``}
+        order by ${order} ${page.limit === undefined ? sql`` : sql`limit ${page.limit + 1}`}`,
+    )
     const shown = page.limit === undefined ? rows : rows.slice(0, page.limit)
     const last = rows.length > shown.length ? shown.at(-1) : undefined
     return {
-      items: shown.map((row) => pointFrom(key, row)),
-      ...(last ? { nextPageToken: pageTokenFor(question, [last.timestamp, last.step, last.value, last.is_nan]) } : {}),
+      items: shown.map(([step, timestamp, value, is_nan]) => pointFrom(key, { step, timestamp, value, is_nan })),
+      ...(last ? { nextPageToken: pageTokenFor(question, [last[1], last[0], last[2], last[3]]) } : {}),
     }
   },
 

@@ -12,6 +12,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { linearRegExp } from '../../kernel/linear-regexp.ts'
+import { givesArrays } from '../row-mode.ts'
 
 /** `full` waits for the disk at each commit; `normal` loses the last commits in a power loss, never in a crash. */
 export type Synchronous = 'full' | 'normal'
@@ -176,7 +177,7 @@ class Statements {
   }
 
   run<R>(query: CompiledQuery): QueryResult<R> {
-    const { statement, hasRows } = this.#prepare(query.sql)
+    const { statement, hasRows } = this.#prepare(query.sql, givesArrays(query))
     const parameters = query.parameters as SQLInputValue[]
     if (hasRows) return { rows: statement.all(...parameters) as R[] }
     const { changes, lastInsertRowid } = statement.run(...parameters)
@@ -188,13 +189,15 @@ class Statements {
     this.#database.close()
   }
 
-  #prepare(text: string) {
-    const known = this.#known.get(text)
+  #prepare(text: string, arrays: boolean) {
+    const name = arrays ? `${text} as arrays` : text
+    const known = this.#known.get(name)
     if (known) return known
     const statement = this.#database.prepare(text)
+    if (arrays) statement.setReturnArrays(true)
     const prepared = { statement, hasRows: statement.columns().length > 0 }
     if (this.#known.size >= 500) this.#known.delete(this.#known.keys().next().value!)
-    this.#known.set(text, prepared)
+    this.#known.set(name, prepared)
     return prepared
   }
 }

@@ -10,6 +10,7 @@ import {
   type QueryResult,
 } from 'kysely'
 import pg from 'pg'
+import { givesArrays } from '../row-mode.ts'
 
 /** The number under which writers of one database wait for each other; see `WaitingWriters`. */
 const writersLock = 5_201_377
@@ -87,6 +88,7 @@ class PostgresConnection implements DatabaseConnection {
         text: query.sql,
         ...(values.length > 0 ? { values } : {}),
         ...(name ? { name } : {}),
+        ...(givesArrays(query) ? { rowMode: 'array' as const } : {}),
       })
       return { rows: (result.rows ?? []) as R[], numAffectedRows: BigInt(result.rowCount ?? 0) }
     } catch (error) {
