@@ -2,6 +2,7 @@ import { CompiledQuery, type RawBuilder, sql } from 'kysely'
 import { isPostgres } from './dialects/postgres.ts'
 import type { Db } from './handle.ts'
 import type { ArrayQuery } from './row-mode.ts'
+import { atOnceAfterInput } from './turns.ts'
 
 type ColumnType = 'bigint' | 'double precision' | 'text'
 type Value = string | number | null
@@ -36,6 +37,8 @@ export function insertStatement<R = unknown>(table: string, columns: Record<stri
       )
     const all: { rows: R[]; count: number } = { rows: [], count: 0 }
     for (let from = 0; from < rows.length; ) {
+      // Who only reads is not kept waiting for all of a thousand rows.
+      if (from > 0 && from % mostRows === 0) await atOnceAfterInput()
       const size = sizes.find((each) => each <= rows.length - from)!
       const part = told(await run<R>(db, onSqlite.get(size)!, rows.slice(from, from + size).flat()))
       all.rows.push(...part.rows)

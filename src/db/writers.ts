@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { isPostgres } from './dialects/postgres.ts'
 import type { Db, Tx } from './handle.ts'
+import { atOnceAfterInput } from './turns.ts'
 
 type Job = {
   work: (tx: Tx) => Promise<unknown>
@@ -94,8 +95,6 @@ export class WaitingWriters {
     return job
   }
 }
-
-const atOnceAfterInput = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 async function plainly(tx: Tx, job: Job, kept: (() => void)[]): Promise<void> {
   const value = await job.work(tx)
