@@ -207,6 +207,7 @@ const modelGrammar: Grammar<'metric' | 'parameter' | 'tag'> = {
       { name, value: /_at$|^experiment_id$/.test(name) ? ('number' as const) : ('text' as const) },
     ]),
   ),
+  bareTexts: true,
   lists: [
     'name',
     'model_id',

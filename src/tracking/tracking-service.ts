@@ -16,7 +16,6 @@ import type {
   Found,
   KeyValue,
   Lifecycle,
-  LifecycleView,
   LoggedModel,
   LoggedModelStatus,
   MetricPoint,
@@ -26,7 +25,6 @@ import type {
   Run,
   RunInfo,
   RunStatus,
-  Search,
 } from './tracking.ts'
 
 /** Points moved in one transaction; more would keep others waiting for longer than a few milliseconds. */

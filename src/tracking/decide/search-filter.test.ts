@@ -126,3 +126,10 @@ describe('an order', () => {
     expect(() => parseOrderTerm(text, grammar)).toThrow()
   })
 })
+
+it('takes a text without quotes only where the grammar says so', () => {
+  expect(() => parseFilter('name = READY', grammar)).toThrow('either not quoted')
+  expect(parseFilter('name = READY', { ...grammar, bareTexts: true })).toMatchObject([
+    { type: 'attribute', key: 'name', comparator: '=', value: 'READY' },
+  ])
+})

@@ -43,6 +43,8 @@ export type Grammar<Type extends string = string> = {
   /** Types that may be asked for absence. */
   nullable: readonly string[]
   numeric: readonly string[]
+  /** A text may stand without quotes: MLflow reads it so in the search of logged models, and nowhere else. */
+  bareTexts?: boolean
 }
 
 export type OrderTerm<Type extends string = string> = { type: Type | 'attribute'; key: string; descending: boolean }
@@ -296,6 +298,8 @@ function readValueOf(reader: TokenReader, left: Left): Clause['value'] {
   if (isList && allowedComparators(left.type, left.key, left.grammar).includes(left.comparator)) return readList(reader)
   const text = reader.take('text')
   if (text !== undefined) return text.slice(1, -1)
+  const bare = left.grammar.bareTexts ? reader.take('name') : undefined
+  if (bare !== undefined) return bare
   if (reader.peek()?.kind === 'name')
     throw invalid(
       `Parameter value is either not quoted or unidentified quote types used for string value ${reader.peekWhole()}. Use either single or double quotes.`,
