@@ -71,7 +71,7 @@ const tasks = {
   },
   torture() {
     install()
-    return under24('node_modules/vitest/vitest.mjs', ['run', '--config', 'test/torture/vitest.config.ts', ...args])
+    return under24('tools/torture.mjs')
   },
   differential() {
     install()

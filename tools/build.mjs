@@ -9,7 +9,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 // Packages stay where npm put them: only our own sources are bundled.
 const bundle = await rolldown({
-  input: { main: join(root, 'src/main.ts') },
+  // A thread begins with a file of its own.
+  input: {
+    main: join(root, 'src/main.ts'),
+    'onnx-thread-main': join(root, 'src/serving/models/onnx-thread-main.ts'),
+  },
   platform: 'node',
   external: [/^node:/, /^[@a-z]/],
   cwd: root,

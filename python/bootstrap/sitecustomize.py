@@ -85,6 +85,10 @@ def _keep_compiled_packages():
 
 def _prepare():
     _guarded(lambda _: _keep_compiled_packages(), sys)
+    if os.environ.get("MODELWRIGHT_CONTROLS"):
+        import modelwright_controls  # noqa: F401
+    if os.environ.get("MODELWRIGHT_READS"):
+        import modelwright_reads  # noqa: F401
     actions = {}
     seed = os.environ.get("MODELWRIGHT_SEED", "")
     if seed.isdigit():

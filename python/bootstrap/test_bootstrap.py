@@ -95,6 +95,55 @@ class PlainPython(unittest.TestCase):
         )
         self.assertEqual(lines[0], "[]")
 
+    def reads(self, program, files=()):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = os.path.realpath(folder)
+            workspace, notes = os.path.join(folder, "workspace"), os.path.join(folder, "notes")
+            os.makedirs(notes)
+            for name in files:
+                path = os.path.join(workspace, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w") as file:
+                    file.write("")
+            os.makedirs(workspace, exist_ok=True)
+            program = f"import os, sys; os.chdir({workspace!r}); sys.path[0] = {workspace!r}\n" + textwrap.dedent(program)
+            self.run_python(program, {"MODELWRIGHT_READS": os.path.join(notes, "reads")})
+            try:
+                with open(os.path.join(notes, "reads")) as file:
+                    lines = [line.replace(workspace + "/", "") for line in file.read().splitlines()]
+                # The standard library tries modules of other systems.
+                return [line for line in lines if line not in ("module nt", "module _winapi", "module winreg")]
+            except FileNotFoundError:
+                return []
+
+    def test_notes_what_was_looked_for_in_the_workspace_and_was_not_there(self):
+        program = '''
+            import pathlib
+            def tried(action):
+                try: action()
+                except OSError: pass
+                except ImportError: pass
+            tried(lambda: open("a.csv"))
+            tried(lambda: open("a.csv"))
+            tried(lambda: pathlib.Path("sub/b.csv").read_text())
+            tried(lambda: os.listdir("folder"))
+            tried(lambda: __import__("helper"))
+            tried(lambda: __import__("there.inner"))
+            tried(lambda: open("/nowhere/c.csv"))
+        '''
+        self.assertEqual(
+            self.reads(program, ["there/__init__.py"]),
+            ["path a.csv", "path sub/b.csv", "path folder", "module helper", "module there/inner"],
+        )
+
+    def test_notes_nothing_of_what_is_there_or_written(self):
+        program = '''
+            open("new.txt", "w").close(); open("new.txt").read(); open("there.csv").read()
+            import json, there_too, importlib.util
+            importlib.util.find_spec("json")
+        '''
+        self.assertEqual(self.reads(program, ["there.csv", "there_too.py"]), [])
+
     def test_seeds_random_and_numpy_as_the_seed_says(self):
         program = "import random, numpy; print(random.random(), numpy.random.rand())"
         first, _ = self.run_python(program)

@@ -5,11 +5,15 @@
 The gateway talks to it through stdin and stdout in frames: 4 bytes length of what follows, 4 bytes length of the header
 (both big endian), the header as JSON, then a body of bytes. One request is carried out at a time, in order.
 
-    in    {"op": "predict", "id": 7, "form": "json" | "csv", "drop": ["column", ...]}     body: the client's own bytes
+    in    {"op": "predict", "id": 7, "form": "json" | "csv" | "parquet", "drop": ["column", ...]}   body: the client's own bytes
+          {"op": "infer", "id": 7, "layout": "columns" | "matrix" | "tensors" | "one" | "free", "parameters": {...},
+           "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...]}                body: the tensors' bytes in a row
     out   {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
           {"op": "failed", "stage": "load" | "warm", "message": "..."}                    instead of it; the process ends
           {"op": "answer", "id": 7, "ok": true}                                           body: {"predictions": ...}
-          {"op": "answer", "id": 7, "ok": false, "kind": "request" | "schema" | "model", "message": "..."}
+          {"op": "answer", "id": 7, "ok": true, "outputs": [{"name", "datatype", "shape", "length"}]}   body: the tensors' bytes
+          {"op": "answer", "id": 7, "ok": false, "kind": "request" | "schema" | "model", "message": "...",
+           "status": 400, "code": "BAD_REQUEST"}                                          the latter two where MLflow says so
 
 Needs nothing but mlflow and what the model needs. Ends when stdin ends, so it never outlives its gateway.
 """
@@ -26,7 +30,10 @@ import sys
 import threading
 import traceback
 
+import modelwright_tensors
+
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+LLM_FORMS = ("messages", "prompt", "input")
 
 
 class BadRequest(Exception):
@@ -128,41 +135,82 @@ def warm(model, folder):
 def answer(model, header, body):
     reply = {"op": "answer", "id": header["id"], "ok": False}
     try:
-        data, params = parse(model, header, body)
+        if header["op"] == "infer":
+            data, params, write = modelwright_tensors.read_infer(model, header, body, plain_one)
+        else:
+            data, params, write = parse(model, header, body)
     except BadRequest as error:
         return {**reply, "kind": "request", "message": str(error)}, b""
     except Exception as error:
-        return {**reply, "kind": "schema", "message": told(error)}, b""
+        return {**reply, **refusal(error), "kind": "schema"}, b""
     try:
-        predicted = model.predict(data, params=params) if params else model.predict(data)
-        return {**reply, "ok": True}, encode(predicted)
+        more, answered = write(call(model, data, params))
+        return {**reply, "ok": True, **more}, answered
     except Exception as error:
-        if blames_input(error):
-            return {**reply, "kind": "schema", "message": told(error)}, b""
-        traceback.print_exc()
-        return {**reply, "kind": "model", "message": told(error)}, b""
+        refused = refusal(error)
+        if refused["kind"] == "model":
+            traceback.print_exc()
+        return {**reply, **refused}, b""
 
 
-def blames_input(error):
-    """MLflow checks the signature inside predict() and names a mismatch by these codes."""
-    return getattr(error, "error_code", None) in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+def call(model, data, params):
+    import inspect
+
+    # Models that MLflow of before 2.8 saved with a class of its own may not know params.
+    if params and "params" in inspect.signature(model.predict).parameters:
+        return model.predict(data, params=params)
+    return model.predict(data)
+
+
+def refusal(error):
+    """MLflow names by its codes who is to blame: it checks the signature inside predict()."""
+    code = getattr(error, "error_code", None)
+    kind = "schema" if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST") else "model"
+    told_by_mlflow = {"status": error.get_http_status_code(), "code": code} if hasattr(error, "get_http_status_code") else {}
+    return {"kind": kind, "message": told(error), **told_by_mlflow}
 
 
 def parse(model, header, body):
     """The client's bytes -> what model.predict takes, by MLflow's own functions, so that types are cast as it casts them."""
+    drop = header.get("drop") or []
     if header["form"] == "csv":
-        return parse_csv(model, header, body), None
+        return parse_csv(model, drop, body), None, in_predictions
+    if header["form"] == "parquet":
+        return parse_parquet(drop, body), None, in_predictions
     try:
         written = json.loads(body)
-    except ValueError as error:
-        raise BadRequest("The body is not valid JSON: %s" % error) from error
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The body is not valid JSON: %s" % (error or "it nests too deeply")) from error
+    if not isinstance(written, dict):
+        raise BadRequest("The body must be a JSON object with exactly one of %s." % ", ".join(FORMS))
+    if any(key in written for key in LLM_FORMS):
+        data, params = split_llm(model, written)
+        return data, params, bare
     keys = [key for key in FORMS if key in written]
     if len(keys) != 1:
         raise BadRequest("The body must hold exactly one of %s; found: %s." % (", ".join(FORMS), ", ".join(written) or "none"))
     form, params = keys[0], written.get("params")
     if params is not None and not isinstance(params, dict):
         raise BadRequest("params must be an object.")
-    return without(parse_form(model, form, written[form]), header.get("drop") or []), params
+    return without(parse_form(model, form, written[form]), drop), params, in_predictions
+
+
+def split_llm(model, written):
+    """Chat, completion and embedding requests go to the model as they are, but for the params that its signature names."""
+    schema = getattr(model.metadata, "get_params_schema", lambda: None)()
+    names = {param.name for param in schema.params} if schema else set()
+    return (
+        {name: value for name, value in written.items() if name not in names},
+        {name: value for name, value in written.items() if name in names},
+    )
+
+
+def in_predictions(predicted):
+    return {}, encode(predicted)
+
+
+def bare(predicted):
+    return {}, encode(predicted, wrapped=False)
 
 
 def parse_form(model, form, data):
@@ -177,7 +225,7 @@ def parse_form(model, form, data):
     return parse_tf_serving_input({form: data}, schema=schema)
 
 
-def parse_csv(model, header, body):
+def parse_csv(model, drop, body):
     import pandas
 
     schema = model.metadata.get_input_schema()
@@ -186,7 +234,17 @@ def parse_csv(model, header, body):
         table = pandas.read_csv(io.BytesIO(body), dtype=dtypes)
     except Exception as error:
         raise BadRequest("The body cannot be read as CSV with a header line: %s" % error) from error
-    return without(table, header.get("drop") or [])
+    return without(table, drop)
+
+
+def parse_parquet(drop, body):
+    import pandas
+
+    try:
+        table = pandas.read_parquet(io.BytesIO(body))
+    except Exception as error:
+        raise BadRequest("The body cannot be read as Parquet: %s" % error) from error
+    return without(table, drop)
 
 
 def without(data, columns):
@@ -199,13 +257,14 @@ def without(data, columns):
     return data
 
 
-def encode(predicted):
+def encode(predicted, wrapped=True):
     predictions = plain(predicted)
+    answered = {"predictions": predictions} if wrapped else predictions
     try:
-        text = json.dumps({"predictions": predictions}, allow_nan=False, ensure_ascii=False, default=plain_one)
+        text = json.dumps(answered, allow_nan=False, ensure_ascii=False, default=plain_one)
     except ValueError:
         # JSON knows neither NaN nor infinity: both are told as null.
-        text = json.dumps({"predictions": finite(predictions)}, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(finite(answered), allow_nan=False, ensure_ascii=False)
     return text.encode("utf-8", "replace")
 
 
@@ -254,6 +313,7 @@ def finite(value):
 
 def told(error):
     message = getattr(error, "message", None) or str(error)
+    message = message if len(message) <= 4000 else message[:4000] + "…"
     return "%s: %s" % (type(error).__name__, message) if not hasattr(error, "error_code") else message
 
 

@@ -9,6 +9,10 @@ const swept = z.object({
   waiting: z.number().int().describe('unreferenced, but not for long enough yet'),
 })
 
+const unusedEnvironments = z
+  .array(z.object({ digest: z.string(), pythonVersion: z.string(), usedAt: z.number() }))
+  .describe('Python environments that nobody used for 30 days; each is built again from its lock when it is wanted')
+
 const going = z.object({
   experiments: z.array(z.object({ experimentId: z.string(), name: z.string() })),
   runs: z.array(z.string()).describe('those of their own; an experiment takes its runs along'),
@@ -38,6 +42,7 @@ export const collectGarbage = route({
   output: going.extend({
     ticket: z.number().int().describe('the pass that carries it out; see retention.state'),
     wouldFree: swept.optional().describe('of a rehearsal: objects that nothing refers to already'),
+    unusedEnvironments: unusedEnvironments.optional(),
   }),
   errors: ['BadRequest', 'Conflict'],
 })
@@ -53,6 +58,8 @@ export const retentionState = route({
     left: z.object({ experiments: z.number().int(), runs: z.number().int(), loggedModels: z.number().int() }),
     done: z.number().int().describe('the last ticket that was carried out by this server'),
     swept: swept.optional(),
+    /** Of the last sweep. */
+    unusedEnvironments: unusedEnvironments.optional(),
     failure: z.string().optional(),
   }),
 })

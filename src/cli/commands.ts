@@ -1,9 +1,18 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
+import type { ConvertFlags } from './convert.ts'
 import type { DemoFlags } from './demo.ts'
+import type { ExplainOptions } from './explain.ts'
 import type { ExportOptions } from './export-command.ts'
 import type { GcOptions } from './gc.ts'
 import type { ImportOptions } from './import-command.ts'
+import type { LineageOptions } from './lineage.ts'
+import type { ProvenanceOptions } from './provenance.ts'
+import type { ReproduceOptions } from './reproduce.ts'
+import type { RunOptions } from './run.ts'
+import type { SbomOptions } from './sbom.ts'
+import type { ScoreFlags } from './score.ts'
+import type { ServeFlags } from './serve.ts'
 
 export type CommandParts = {
   /** The words of the command line that are no options. */
@@ -56,14 +65,32 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     'work',
     'run [step]',
     'run the pipeline on the working tree as it is, recorded as a snapshot, never deployable',
-    ['modelwright run', 'modelwright run train --set depth=5 --set learning_rate=0.05', 'modelwright run --dry-run'],
+    [
+      'modelwright run',
+      'modelwright run train --set depth=5 --set learning_rate=0.05',
+      'modelwright run --force train --sample 5%',
+      'modelwright run --dry-run',
+    ],
   )
     .option('--set <name=value>', 'set a parameter for this execution (may be repeated)', collect)
+    .option('--force [steps...]', 'run these steps although nothing changed; every step where none is named')
+    .option('--sample <share>', 'look at this share of the data, by a hash of its key (5%)')
     .option('--dry-run', 'only show the plan: what would run, what is reused, and why')
     .option('--detach', 'start it and do not wait')
     .action(
-      act(async (context, step: string | undefined, options: { set?: string[]; dryRun?: boolean; detach?: boolean }) =>
+      act(async (context, step: string | undefined, options: Omit<RunOptions, 'step'>) =>
         (await import('./run.ts')).runWorkingTree(context, { step, ...options }),
+      ),
+    )
+
+  command('work', 'resume [execution]', 'carry out what a failed or cancelled execution left undone', [
+    'modelwright resume',
+    'modelwright resume 4b1c09de --detach',
+  ])
+    .option('--detach', 'start it and do not wait')
+    .action(
+      act(async (context, execution: string | undefined, options: { detach?: boolean }) =>
+        (await import('./resume.ts')).resume(context, execution, options),
       ),
     )
 
@@ -79,21 +106,36 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
       ),
     )
 
+  command('work', 'explain <step>', 'say which part of a step changed, against which earlier execution', [
+    'modelwright explain train',
+    'modelwright explain train --at HEAD~1 --against latest~3',
+  ])
+    .option('--at <commit>', 'a commit that was pushed; else the head of the authoritative branch')
+    .option('--against <execution>', "the execution to compare with; else the nearest of the step's newest results")
+    .option('--set <name=value>', 'set a parameter (may be repeated)', collect)
+    .action(
+      act(async (context, step: string, options: ExplainOptions) =>
+        (await import('./explain.ts')).explain(context, step, options),
+      ),
+    )
+
   command(
     'work',
     'logs [execution] [step]',
     'show what steps wrote; the newest execution, all steps, where none is named',
-    ['modelwright logs -f', 'modelwright logs latest train', 'modelwright logs 4b1c09de'],
+    ['modelwright logs -f', 'modelwright logs latest train', 'modelwright logs 4b1c09de train --grep "loss ="'],
   )
     .option('-f, --follow', 'go on until the execution is over')
     .option('-n, --tail <lines>', 'only the last lines of each step')
+    .option('--grep <text>', 'only the lines that hold this text; 1 where there is none')
+    .option('--attempt <n>', 'of this attempt instead of the last one')
     .action(
       act(
         async (
           context,
           execution: string | undefined,
           step: string | undefined,
-          options: { follow?: boolean; tail?: string },
+          options: { follow?: boolean; tail?: string; grep?: string; attempt?: string },
         ) => (await import('./logs.ts')).logs(context, { execution, step, ...options }),
       ),
     )
@@ -165,6 +207,76 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     'modelwright why 06f3k9…            # a prediction id, from the header X-Modelwright-Prediction-Id',
     'modelwright why tumour-classifier@3',
   ]).action(act(async (context, what: string) => (await import('./why.ts')).why(context, what)))
+
+  command(
+    'ask',
+    'reproduce <model>',
+    'make a version again from its record alone, and say whether it is the same or what differs first',
+    [
+      'modelwright reproduce tumour-classifier            # what serves in production',
+      'modelwright reproduce tumour-classifier@3 --tolerance 1e-9',
+      'modelwright reproduce tumour-classifier/3 --at HEAD  # what would that commit make of it?',
+    ],
+  )
+    .option('--runs <n>', 'make it once or twice', '1')
+    .option('--tolerance <number>', 'how far metrics and predictions may lie apart', '0')
+    .option('--at <commit>', "another commit than the version's own, with its data, lock and parameters")
+    .option('--detach', 'start it and do not wait')
+    .option('--follow', 'wait for the verdict, as it does anyway')
+    .action(
+      act(async (context, model: string, options: ReproduceOptions) =>
+        (await import('./reproduce.ts')).reproduce(context, model, options),
+      ),
+    )
+
+  command('ask', 'lineage <thing...>', 'show what anything came from, and what came of it', [
+    'modelwright lineage tumour-classifier@3 --up',
+    'modelwright lineage data/biopsies.csv --down      # also a dataset, commit, run, execution, digest',
+    'modelwright lineage production --openlineage',
+    'modelwright lineage row P-0042 --data biopsies    # which models were trained on this row?',
+  ])
+    .option('--up', 'only what it came from')
+    .option('--down', 'only what came of it')
+    .option('--both', 'both, as without either')
+    .option('--depth <n>', 'so many steps far', '6')
+    .option('--openlineage', 'as OpenLineage run events, one a line')
+    .option('--data <name>', 'the dataset of a row')
+    .action(
+      act(async (context, words: string[], options: LineageOptions) =>
+        (await import('./lineage.ts')).lineage(context, words, options),
+      ),
+    )
+
+  command(
+    'ask',
+    'sbom <model>',
+    "write a version's bill of materials: model, data, commit, and every package of its environment",
+    [
+      'modelwright sbom tumour-classifier@3 > bom.json',
+      'modelwright sbom tumour-classifier --format spdx -o bom.spdx.json',
+    ],
+  )
+    .option('--format <form>', 'cyclonedx (1.6) or spdx (2.3), as JSON', 'cyclonedx')
+    .option('-o, --output <file>', 'write it there')
+    .action(
+      act(async (context, model: string, options: SbomOptions) =>
+        (await import('./sbom.ts')).sbom(context, model, options),
+      ),
+    )
+
+  command('ask', 'provenance [model]', "give the server's signature on a version, or the key that verifies it", [
+    'modelwright provenance --public-key -o key.pem',
+    'modelwright provenance tumour-classifier@3 -o model.sig',
+    'model_signing verify key MODEL_FOLDER --signature model.sig --public_key key.pem',
+  ])
+    .option('--kind <kind>', 'model: its files (OpenSSF model signing); making: how it came about (SLSA)', 'model')
+    .option('--public-key', 'the public key instead')
+    .option('-o, --output <file>', 'write it there')
+    .action(
+      act(async (context, model: string | undefined, options: ProvenanceOptions) =>
+        (await import('./provenance.ts')).provenance(context, model, options),
+      ),
+    )
 
   command('decide', 'approve [what]', 'say yes to a promotion, a proposed revert, or a rollout that waits', [
     'modelwright approve                   # the only one that waits',
@@ -241,6 +353,73 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     for (const name of processes) program.command(name)
   }
 
+  command('run', 'serve [model]', 'serve one MLflow model by every protocol, without a server or a project', [
+    'modelwright serve ./model --port 8080',
+    'modelwright serve models:/tumour-classifier@champion',
+    'modelwright serve runs:/0a1b2c3d4e5f60718293a4b5c6d7e8f9/model --workers 2',
+  ])
+    .helpOption('--help', 'display help for command')
+    .option('-m, --model-uri <uri>', 'the model, as mlflow models serve names it')
+    .option('-p, --port <port>', '5000 where none is named; HTTP and gRPC share it')
+    .option('-h, --host <host>', 'address to listen on; beyond loopback a token is needed')
+    .option('-w, --workers <count>', 'Python processes for a model that is not ONNX', '1')
+    .option('-t, --timeout <seconds>', 'how long a request may take', '60')
+    .option('--name <name>', 'the name of the model in /v2/models/NAME; else its own')
+    .option('--grpc-port <port>', 'a port for gRPC alone, as well')
+    .option('--python <path>', 'Python that has what the model needs; else MODELWRIGHT_PYTHON, or python3')
+    .option(
+      '--env-manager <how>',
+      'local: that Python; uv, virtualenv: one made from the requirements of the model',
+      'local',
+    )
+    .option('--no-conda', 'the same as --env-manager local')
+    .option('--pass-env <names>', "variables that the model's code may see, separated by commas")
+    .option('--allowed-host <names>', 'names under which it may be called on loopback, separated by commas; * is any')
+    .option('--no-auth', 'needs no token beyond loopback: for containers')
+    .option('--max-body-mb <size>', 'largest request', '128')
+    .option('--max-batch <rows>', 'rows of several requests that an ONNX model computes at once', '64')
+    .option('--batch-delay <ms>', 'how long a batch is waited for while requests come fast', '0')
+    .option('--threads <count>', 'of ONNX Runtime; else by the size of the graph')
+    .action(
+      act(async (context, model: string | undefined, flags: ServeFlags) =>
+        (await import('./serve.ts')).serve(context, model, flags),
+      ),
+    )
+
+  command('tools', 'score <model> <input> <output>', 'answer a whole table: Parquet or CSV of any size', [
+    'modelwright score tumour-classifier@champion biopsies.parquet answers.parquet --keep sample_id',
+    "modelwright score ./model 'days/*.csv' answers.csv --on-bad fail",
+  ])
+    .option('--keep <columns>', 'columns written beside the answers, or all; else those that the model does not take')
+    .option('--checks <file>', 'a modelwright.yaml whose checks of data the rows must hold')
+    .option('--on-bad <how>', 'rows that cannot be scored: reject (into OUTPUT.rejects) or fail', 'reject')
+    .option('--restart', 'begin anew where an interrupted scoring left its parts')
+    .option('--threads <count>', 'of ONNX Runtime; else the cores of this machine')
+    .option('--python <path>', 'Python that has what the model needs; else MODELWRIGHT_PYTHON, or python3')
+    .option('--env-manager <how>', 'local: that Python; uv, virtualenv: one made from the requirements of the model', 'local')
+    .option('--pass-env <names>', "variables that the model's code may see, separated by commas")
+    .option('--no-record', "writes nothing down on a registered model's server")
+    .action(
+      act(async (context, model: string, input: string, output: string, flags: ScoreFlags) =>
+        (await import('./score.ts')).score(context, model, input, output, flags),
+      ),
+    )
+
+  command('tools', 'convert <model>', 'convert a model of scikit-learn, XGBoost or LightGBM to ONNX, with proof', [
+    'modelwright convert ./model -o ./model-onnx --rows held-out.parquet',
+    'modelwright convert models:/tumour-classifier@champion',
+  ])
+    .option('-o, --output <folder>', 'where it shall lie; not there yet. Else NAME-onnx')
+    .option('--rows <file>', 'real rows (.csv, .parquet) on which both must answer alike; else its input example')
+    .option('--tolerance <share>', 'how much values may differ: absolute below 1, relative above', '1e-5')
+    .option('--python <path>', 'Python that has what the model needs, and the converters')
+    .option('--env-manager <how>', 'uv, virtualenv: one made of its packages and the converters; local: python3', 'uv')
+    .action(
+      act(async (context, model: string, flags: ConvertFlags) =>
+        (await import('./convert.ts')).convert(context, model, flags),
+      ),
+    )
+
   command('run', 'doctor', 'look for what is wrong on this machine and with the server', ['modelwright doctor']).action(
     act(async (context) => (await import('./doctor.ts')).doctor(context)),
   )
@@ -294,6 +473,33 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     .action(
       act(async (context, folder: string, options: ExportOptions) =>
         (await import('./export-command.ts')).exportMlflow(context, folder, options),
+      ),
+    )
+
+  const secrets = command('run', 'secrets', 'list the secrets that steps may ask for, set and remove them', [
+    'modelwright secrets',
+    'printf %s "$HF_TOKEN" | modelwright secrets set HF_TOKEN --project tumour-classifier',
+  ]).action(act(async (context) => (await import('./secrets.ts')).secrets(context)))
+  secrets
+    .command('list')
+    .description('list the names that are set; values are never shown')
+    .action(act(async (context) => (await import('./secrets.ts')).secrets(context)))
+  secrets
+    .command('set <name>')
+    .description('set a secret; its value comes from standard input, or is asked for')
+    .option('--everywhere', 'for every project of the server, not only one')
+    .action(
+      act(async (context, name: string, options: { everywhere?: boolean }) =>
+        (await import('./secrets.ts')).setOne(context, name, options),
+      ),
+    )
+  secrets
+    .command('remove <name>')
+    .description('forget a secret')
+    .option('--everywhere', 'that of every project')
+    .action(
+      act(async (context, name: string, options: { everywhere?: boolean }) =>
+        (await import('./secrets.ts')).removeOne(context, name, options),
       ),
     )
 

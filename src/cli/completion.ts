@@ -13,6 +13,7 @@ const asked: Readonly<Record<string, string>> = {
   plan: 'steps',
   logs: 'executions',
   cancel: 'executions',
+  resume: 'executions',
   diff: 'executions',
   why: 'environments',
   retrain: 'environments',
@@ -120,6 +121,6 @@ async function wordsFromServer(context: CliContext, kind: string): Promise<strin
   if (kind === 'executions') return ['latest', ...items.map(({ id }) => id.slice(-8))]
   const [latest] = items
   if (kind !== 'steps' || !latest) return []
-  const { nodes } = await client(getExecution, { params: { id: latest.id } })
+  const { nodes } = await client(getExecution, { params: { id: latest.id }, query: { nodes: 'folded' } })
   return nodes.filter((node) => node.kind === 'step').map(({ id }) => id)
 }

@@ -4,6 +4,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { stepAbilities } from '../compose/adapters.ts'
 import { memberFacts } from '../compose/supervisor.ts'
 import { isAppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
@@ -56,7 +57,31 @@ function machine(context: CliContext): Promise<Finding[]> {
       next: 'Install Python 3 with its venv module; steps and models run in it.',
     }),
     uv(context),
+    ...stepFindings(),
   ])
+}
+
+/** What steps are held to on this machine; where it cannot be had, steps still run, and the docs say with what difference. */
+function stepFindings(): Promise<Finding>[] {
+  const { veil, memory } = stepAbilities()
+  const isolation: Finding = veil.holds
+    ? { what: 'isolation', level: 'ok', text: `steps see only what they declare (${veil.means})` }
+    : {
+        what: 'isolation',
+        level: 'warn',
+        text: `a step can read the whole machine by absolute paths: ${veil.why}`,
+        next: 'Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or run as root), with util-linux installed.',
+      }
+  const limits: Finding =
+    memory.holds === 'together'
+      ? { what: 'memory limits', level: 'ok', text: `for a step as a whole (${memory.means})` }
+      : {
+          what: 'memory limits',
+          level: 'warn',
+          text: `for each process of a step alone (${memory.means})`,
+          next: 'Give the server a control group of its own (systemd: Delegate=yes) for limits of a step as a whole.',
+        }
+  return [Promise.resolve(isolation), Promise.resolve(limits)]
 }
 
 async function program(

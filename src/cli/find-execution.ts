@@ -57,6 +57,8 @@ export function triggerText(trigger: ExecutionSummary['trigger']): string {
   switch (trigger.kind) {
     case 'push':
       return `push to ${fact('branch')}`
+    case 'reproduction':
+      return `reproduction of ${fact('model')} ${String(trigger.version)}`
     case 'run':
       return 'modelwright run'
     case 'person':

@@ -29,11 +29,13 @@ export async function followExecution(context: CliContext, id: string): Promise<
   const stop = cancelOnInterrupt(context, client, id)
   try {
     for (let lastAnswer = now(); ; ) {
-      const detail = await client(getExecution, { params: { id } }).catch((error: unknown) => {
-        // The server may be restarted while a step goes on.
-        if (isAppError(error, 'ServerUnreachable') && now() - lastAnswer < unreachableForMs) return undefined
-        throw error
-      })
+      const detail = await client(getExecution, { params: { id }, query: { nodes: 'folded' } }).catch(
+        (error: unknown) => {
+          // The server may be restarted while a step goes on.
+          if (isAppError(error, 'ServerUnreachable') && now() - lastAnswer < unreachableForMs) return undefined
+          throw error
+        },
+      )
       if (detail) {
         lastAnswer = now()
         show(detail, lastAnswer)
@@ -62,13 +64,22 @@ export function stepLines(nodes: readonly Node[], now: number, color: CliIo['col
 
 const nodeWord = (node: Node): string => (node.state === 'skipped' ? 'skipped' : nodeState[node.state])
 
-function noteOf({ state, decision, error, attempt }: Node): string {
+function noteOf({ state, decision, error, attempt, group, notBefore, failure }: Node): string {
+  if (group) return groupNote(group)
   if (error) return error.message.split('\n')[0]!
   const reasons = decision?.reasons.join('; ') ?? ''
+  if (state === 'waiting' && notBefore !== undefined)
+    return `tries again at ${new Date(notBefore).toLocaleTimeString()} after ${failure ?? 'a failure'}`
   if (state === 'waiting')
     return decision?.outcome === 'decided later' ? `decided after ${decision.after?.join(', ')}` : ''
   return attempt > 1 ? `attempt ${attempt}; ${reasons}` : reasons
 }
+
+/** What a node that stands for many says: how many of them are in which state. */
+const groupNote = ({ of, states }: NonNullable<Node['group']>): string =>
+  `${of} steps: ${Object.entries(states)
+    .map(([state, n]) => `${n} ${state}`)
+    .join(', ')}`
 
 function progressOn(io: CliIo): (detail: ExecutionDetail, now: number) => void {
   if (io.json) return () => {}
@@ -130,22 +141,17 @@ function cancelOnInterrupt(context: CliContext, client: Client, id: string) {
 export async function showFailures(context: CliContext, detail: ExecutionDetail): Promise<void> {
   const { io } = context
   const client = await context.client()
-  for (const node of detail.nodes.filter(({ state }) => state === 'failed')) {
-    const lines = (await wholeLog(client, detail.id, node.id)).split('\n').filter((line) => line.trim() !== '')
+  for (const node of detail.nodes.filter(({ state, kind }) => state === 'failed' && kind !== 'matrix')) {
+    // Of a log of gigabytes too, only its end is asked for.
+    const { text } = await client(readLog, {
+      params: { id: detail.id, node: node.id },
+      query: { tail: 10 * tailLines },
+    })
+    const lines = text.split('\n').filter((line) => line.trim() !== '')
     const shown = lines.slice(-tailLines)
     io.out(`\n${io.color.red(`✗ ${node.id}`)} ${node.error?.message.split(' Its last words:')[0] ?? 'failed'}\n`)
-    if (lines.length > shown.length) io.out(io.color.dim(`  … ${lines.length - shown.length} lines before\n`))
+    if (lines.length > shown.length) io.out(io.color.dim('  … more lines before\n'))
     for (const line of shown) io.out(`  ${io.color.dim('│')} ${line}\n`)
     if (node.error) io.out(`  ${io.color.dim(node.error.next)}\n`)
-  }
-}
-
-export async function wholeLog(client: Client, id: string, node: string): Promise<string> {
-  let text = ''
-  for (let offset = 0; ; ) {
-    const piece = await client(readLog, { params: { id, node }, query: { offset, limit: 4_000_000 } })
-    text = (text + piece.text).slice(-8_000_000)
-    if (piece.text === '' || piece.ended) return text
-    offset = piece.offset
   }
 }

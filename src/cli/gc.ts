@@ -30,7 +30,14 @@ export async function gc(context: CliContext, options: GcOptions): Promise<numbe
     dryRun: options.dryRun ?? false,
   }
   const going = await client(collectGarbage, { body })
-  if (options.dryRun) return tell(context, going, `Would be purged: ${whatText(going)}.`, freedText(going.wouldFree))
+  if (options.dryRun)
+    return tell(
+      context,
+      going,
+      `Would be purged: ${whatText(going)}.`,
+      freedText(going.wouldFree),
+      environmentsText(going),
+    )
   for (;;) {
     const state = await client(retentionState, {})
     if (state.done >= going.ticket) {
@@ -40,7 +47,13 @@ export async function gc(context: CliContext, options: GcOptions): Promise<numbe
           `Not all was freed: ${state.failure}`,
           'What is purged goes on; see the log of the server.',
         )
-      return tell(context, { ...going, ...state }, `Purged: ${whatText(going)}.`, freedText(state.swept, state))
+      return tell(
+        context,
+        { ...going, ...state },
+        `Purged: ${whatText(going)}.`,
+        freedText(state.swept, state),
+        environmentsText(state),
+      )
     }
     await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 300))
   }
@@ -71,6 +84,11 @@ function freedText(swept: State['swept'], state?: State): string {
   const waiting =
     swept.waiting > 0 ? ` ${swept.waiting} more wait until nothing has referred to them for the grace period.` : ''
   return freed + waiting
+}
+
+function environmentsText({ unusedEnvironments = [] }: Pick<State, 'unusedEnvironments'>): string {
+  if (unusedEnvironments.length === 0) return ''
+  return `${count(unusedEnvironments.length, 'Python environment')} that nobody used for 30 days.`
 }
 
 function duration(flag: string, name: 'olderThanMs' | 'graceMs', text: string | undefined) {

@@ -25,7 +25,7 @@ export async function plan(
 }
 
 /** Names of the repository here (`HEAD~2`, a branch, a short sha) become the commit that they mean. */
-async function wholeCommit({ cwd, env }: CliContext, name: string): Promise<string> {
+export async function wholeCommit({ cwd, env }: CliContext, name: string): Promise<string> {
   if (/^[0-9a-f]{40}$/.test(name)) return name
   const { code, out } = await localGit(cwd, env)(
     'rev-parse',

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { planCommit, startExecution } from '../executions/executions-contract.ts'
 import { listVerdicts } from '../gates/gates-contract.ts'
 import type { Client } from '../kernel/client.ts'
+import { AppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
-import { formatMetric } from '../kernel/units.ts'
+import { formatMetric, parseShare } from '../kernel/units.ts'
 import { executionState, verdictState } from '../lineage/shown-states-contract.ts'
 import { getProject } from '../projects/projects-contract.ts'
 import type { CliContext } from './context.ts'
@@ -15,7 +16,15 @@ import { stateText } from './state-text.ts'
 import { table } from './table.ts'
 import { shortCommit, shortId, tookText } from './words.ts'
 
-export type RunOptions = { step: string | undefined; set?: string[]; dryRun?: boolean; detach?: boolean }
+export type RunOptions = {
+  step: string | undefined
+  set?: string[]
+  /** True: every step. */
+  force?: true | string[]
+  sample?: string
+  dryRun?: boolean
+  detach?: boolean
+}
 type Verdict = OutputOf<typeof listVerdicts>['items'][number]
 
 const verdictWithinMs = 5_000
@@ -24,7 +33,12 @@ const verdictWithinMs = 5_000
 export async function runWorkingTree(context: CliContext, options: RunOptions): Promise<number> {
   const { io } = context
   const set = readSettings(options.set ?? [])
-  const only = options.step ? { only: options.step } : {}
+  const asked = {
+    set,
+    ...(options.step ? { only: options.step } : {}),
+    ...(options.force ? { fresh: options.force === true ? ('all' as const) : options.force } : {}),
+    ...(options.sample === undefined ? {} : { sample: sampleOf(options.sample) }),
+  }
   const project = await context.project()
   const client = await context.client()
   await client(getProject, { params: { project } })
@@ -39,7 +53,7 @@ export async function runWorkingTree(context: CliContext, options: RunOptions): 
     { server: await context.serverUrl(), project, token: await context.token() },
     context.env,
   )
-  const body = { commit: snapshot.commit, set, ...only }
+  const body = { commit: snapshot.commit, ...asked }
   if (options.dryRun) {
     const plan = await client(planCommit, { params: { project }, body })
     io.out(io.json ? `${JSON.stringify(plan)}\n` : `${plan.lines.join('\n')}\n`)
@@ -58,7 +72,13 @@ export async function runWorkingTree(context: CliContext, options: RunOptions): 
     else io.out(`Follow it with \`modelwright logs -f ${shortId(execution.id)}\`.\n`)
     return 0
   }
-  const { detail, cancelled } = await followExecution(context, execution.id)
+  return followToResult(context, client, execution.id)
+}
+
+/** Until it is over: progress, then metrics and verdict. 0 only if it succeeded. */
+export async function followToResult(context: CliContext, client: Client, id: string): Promise<number> {
+  const { io } = context
+  const { detail, cancelled } = await followExecution(context, id)
   const verdicts = detail.state === 'succeeded' ? await verdictsOf(client, detail) : []
   if (io.json) io.out(`${JSON.stringify({ execution: detail, verdicts })}\n`)
   else {
@@ -66,6 +86,12 @@ export async function runWorkingTree(context: CliContext, options: RunOptions): 
     tellResult(context, detail, verdicts)
   }
   return cancelled ? 130 : detail.state === 'succeeded' ? 0 : 1
+}
+
+function sampleOf(text: string): number {
+  const share = parseShare(text)
+  if (share !== undefined && share > 0) return share
+  throw new AppError('BadRequest', `--sample ${text} is no share of the rows.`, 'Write it as --sample 5%.')
 }
 
 /** The gate judges a moment after the last step; only an execution that made a model is judged. */

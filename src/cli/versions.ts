@@ -1,7 +1,7 @@
 import { AppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import { listVersions } from '../lineage/lineage-contract.ts'
-import { verdictState } from '../lineage/shown-states-contract.ts'
+import { reproductionState, verdictState } from '../lineage/shown-states-contract.ts'
 import { getModel, listModels } from '../registry/registry-contract.ts'
 import type { CliContext } from './context.ts'
 import { limitOf } from './runs.ts'
@@ -37,6 +37,7 @@ export async function versions(
     `v${one.version}`,
     stateText(io.color, verdictState[one.verdict]),
     placesText(one, io.color),
+    reproducedText(one, io.color),
     timeAgo(one.createdAt, now()),
     io.color.dim(shortId(one.executionId)),
     io.color.dim(one.digest.replace('sha256:', '').slice(0, 12)),
@@ -46,6 +47,7 @@ export async function versions(
     { head: 'VERSION', align: 'right' as const },
     'VERDICT',
     'WHERE',
+    'MADE AGAIN',
     'MADE',
     'EXECUTION',
     'DIGEST',
@@ -61,6 +63,14 @@ function placesText({ serves, declared, barred }: Judged, color: CliContext['io'
     .map((environment) => `declared for ${environment}`)
   const bars = barred.map(({ environment }) => color.red(`barred from ${environment}`))
   return [...serving, ...ahead, ...bars].join(', ')
+}
+
+/** Whether it can be made again: in one word where it was looked into. */
+function reproducedText({ reproduced }: Judged, color: CliContext['io']['color']): string {
+  if (!reproduced) return color.dim('not tried')
+  const { outcome, state } = reproduced
+  if (!outcome) return state === 'running' ? stateText(color, 'running') : stateText(color, 'failed')
+  return stateText(color, reproductionState[outcome], outcome === 'identical' ? 'bit for bit' : outcome)
 }
 
 async function allVersions(context: CliContext, model: string | undefined): Promise<number> {

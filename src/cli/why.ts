@@ -2,7 +2,7 @@ import { AppError, isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import { formatMetric } from '../kernel/units.ts'
 import { whyEnvironment, whyPrediction, whyVersion } from '../lineage/lineage-contract.ts'
-import { deploymentState, promotionState, rolloutState } from '../lineage/shown-states-contract.ts'
+import { deploymentState, promotionState, reproductionState, rolloutState } from '../lineage/shown-states-contract.ts'
 import type { CliContext } from './context.ts'
 import { triggerText } from './find-execution.ts'
 import type { CliIo } from './io.ts'
@@ -176,6 +176,11 @@ function versionRows(story: VersionStory, now: number, color: Color): Row[] {
     Object.entries(values).map(([name, value]) => `${step}.${name}=${value}`),
   )
   rows.push(['params', [...given, `seed ${seed}`].join(', ')])
+  if (story.reproduced) {
+    const { outcome, text, sentence } = story.reproduced
+    rows.push(['made again', outcome ? stateText(color, reproductionState[outcome], text) : text])
+    if (sentence) rows.push(['', color.dim(sentence)])
+  }
   return rows
 }
 

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { FileTurnedClock } from '../adapters/clock/turnable/file-turned-clock.ts'
 import { UvEnvironments } from '../adapters/environments/uv/uv-environments.ts'
@@ -7,7 +8,7 @@ import { FsObjectStore } from '../adapters/objects/fs/fs-object-store.ts'
 import { GitRepositories } from '../adapters/repository/git-cli/git-repositories.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Environments } from '../ports/environments.ts'
-import type { Executor } from '../ports/executor.ts'
+import type { Executor, ExecutorAbilities } from '../ports/executor.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Repositories } from '../ports/repository.ts'
 import { type Config, machineEnvironment } from './config.ts'
@@ -43,7 +44,7 @@ export function createPorts(config: Config): Ports {
       },
       ...(config.uvCacheDir ? { uvCacheDir: config.uvCacheDir } : {}),
     }),
-    executor: new LocalExecutor(),
+    executor: new LocalExecutor({ hidden: hiddenFromSteps(config) }),
     objects: new FsObjectStore(config.objectsDir),
     repositories: new GitRepositories({ root: join(config.gitDir, 'repositories'), path }),
   }
@@ -51,3 +52,20 @@ export function createPorts(config: Config): Ports {
 
 export const createClock = (config: Pick<Config, 'clockFile'>): Clock =>
   config.clockFile ? new FileTurnedClock(config.clockFile) : new SystemClock()
+
+/**
+ * What a step sees of this machine only where it needs to: other steps' folders, the database, objects and keys; the home of who
+ * started the server; the checkout in which the data folder lies.
+ */
+export function hiddenFromSteps({ dataDir, environment }: Pick<Config, 'dataDir' | 'environment'>): string[] {
+  const home = environment.HOME
+  return [dataDir, ...(home && home !== '/' ? [home] : []), ...checkoutAround(dirname(dataDir))]
+}
+
+function checkoutAround(folder: string): string[] {
+  for (let at = folder; at !== dirname(at); at = dirname(at)) if (existsSync(join(at, '.git'))) return [at]
+  return []
+}
+
+/** What this machine can hold steps to: tried here and now. */
+export const stepAbilities = (): ExecutorAbilities => new LocalExecutor().abilities()

@@ -63,7 +63,7 @@ export const candidateReader =
         environmentLock: environmentOf(nodes),
         params: Object.fromEntries(
           nodes
-            .filter((n) => n.kind === 'step')
+            .filter((n) => n.kind === 'step' && n.item === undefined)
             .map((n) => [n.step, paramsOf(file.steps[n.step]!, execution.fixed.set)]),
         ),
         seed: file.steps[producer.step]!.seed,
@@ -97,7 +97,7 @@ function standingOf(execution: Execution): Standing {
 
 function environmentOf(nodes: readonly ExecutionNode[]): Digest | 'none' {
   const decision = nodes.find((node) => node.kind === 'environment')?.decision
-  return decision && decision.outcome !== 'decided later' ? decision.key : 'none'
+  return decision && 'key' in decision ? decision.key : 'none'
 }
 
 /** The datasets that a step's result comes from, through all steps before it. */

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { isPostgresUrl } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import { parseDuration } from '../kernel/time.ts'
+import { parseBytes } from '../kernel/units.ts'
 
 /** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
 const settings = z.object({
@@ -28,6 +29,17 @@ const settings = z.object({
   port: z.coerce.number().int().min(0).max(65535).default(5000).describe("the server's port"),
   gatewayPort: z.coerce.number().int().min(0).max(65535).default(5001).describe("the gateway's port"),
   slots: z.coerce.number().int().min(1).default(availableParallelism()).describe('steps that may run at once'),
+  stepLogLimit: z
+    .string()
+    .default('10GB')
+    .refine((text) => parseBytes(text) !== undefined, 'say an amount such as 500MB or 10GB')
+    .describe("how much of the disk one step's log may take; of what is more, the middle is given up"),
+  pricePerHour: z.coerce
+    .number()
+    .min(0)
+    .default(0)
+    .describe('what an hour of this machine costs; steps then tell what they cost, 0 tells nothing'),
+  currency: z.string().max(20).default('EUR').describe('the currency of that price'),
   allowedHost: z
     .string()
     .default('')
@@ -89,6 +101,7 @@ export type Config = Settings & {
   objectsDir: string
   gitDir: string
   workDir: string
+  cachesDir: string
   runDir: string
   gatewayDir: string
   ownerTokenPath: string
@@ -132,6 +145,7 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
     objectsDir: join(dataDir, 'objects'),
     gitDir: join(dataDir, 'git'),
     workDir: join(dataDir, 'work'),
+    cachesDir: join(dataDir, 'caches'),
     runDir: join(dataDir, 'run'),
     gatewayDir: join(dataDir, 'gateway'),
     ownerTokenPath: join(dataDir, 'keys', 'owner.token'),

@@ -6,7 +6,7 @@ import { AppError } from '../kernel/errors.ts'
 import type { Reference } from '../monitoring/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { PromotionsService } from '../promotions/index.ts'
-import { checkTable, type DataReport, profileTable, type TableProfile } from '../validation/index.ts'
+import { checkTable, type DataReport, isTable, profileTable, type TableProfile } from '../validation/index.ts'
 
 /** Stops a step whose data does not hold what was declared, naming the offending rows. */
 export async function checkData({ context, dataset, path }: DataCheckRequest): Promise<void> {
@@ -33,12 +33,13 @@ function told(failure: DataReport['failures'][number]): string {
 
 const profileSeed = 0
 
-/** The profile of a dataset's content, as an object: the reference that drift is measured from. */
+/** The profile of a dataset's content, as an object: the reference that drift is measured from. What is no table has none. */
 export async function profileOf(
   objects: ObjectStore,
   dataDir: string,
   dataset: { path: string; digest: Digest },
-): Promise<Digest> {
+): Promise<Digest | undefined> {
+  if (!isTable(dataset.path)) return undefined
   await mkdir(join(dataDir, 'tmp'), { recursive: true })
   const folder = await mkdtemp(join(dataDir, 'tmp', 'profile-'))
   try {

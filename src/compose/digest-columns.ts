@@ -28,6 +28,8 @@ export const digestColumns: readonly Source[] = [
   { table: 'deployments', key: ['project', 'environment'], columns: ['serving_digest'] },
   { table: 'served_versions', key: ['project', 'environment', 'digest'], columns: ['digest'] },
   { table: 'gateway_revisions', key: ['id'], columns: ['content'] },
+  { table: 'reproductions', key: ['id'], columns: ['digest', 'comparison'] },
+  { table: 'signatures', key: ['digest', 'kind'], columns: ['digest'] },
   { table: 'retrainings', key: ['id'], columns: ['frozen', 'trigger'] },
 ]
 

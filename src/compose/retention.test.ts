@@ -65,6 +65,7 @@ eachDatabase('retention', (database) => {
       traces,
       imports: new ImportsService({ db, clock, artifacts, tracking }),
       permissions,
+      environments: { removeUnused: async () => [] },
       retentionMs: 30 * day,
     })
 

@@ -6,6 +6,7 @@ import type { ImportsService } from '../imports/index.ts'
 import { messageOf } from '../kernel/errors.ts'
 import { type Endpoint, endpoint } from '../kernel/route.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { Environments, UnusedEnvironment } from '../ports/environments.ts'
 import type { Log } from '../ports/log.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { TracesService } from '../traces/index.ts'
@@ -26,6 +27,7 @@ import { textsWithDigests } from './digest-columns.ts'
 const day = 24 * 3_600_000
 const sweepEveryMs = 6 * 3_600_000
 const uploadsKeptMs = day
+const environmentsKeptMs = 30 * day
 export const defaultGraceMs = day
 
 type Parts = {
@@ -38,6 +40,7 @@ type Parts = {
   traces: TracesService
   imports: ImportsService
   permissions: PermissionsService
+  environments: Pick<Environments, 'removeUnused'>
   /** How long what was deleted can be restored. */
   retentionMs: number
 }
@@ -54,6 +57,7 @@ export class Retention {
   #done = 0
   #asked: { ticket: number; graceMs: number }[] = []
   #swept: Swept | undefined
+  #unused: UnusedEnvironment[] | undefined
   #failure: string | undefined
   #sweepDue: number
 
@@ -67,7 +71,10 @@ export class Retention {
     return this.#asked.length > 0
   }
 
-  async collect(collection: Collection, actor: string): Promise<Purgeable & { ticket: number; wouldFree?: Swept }> {
+  async collect(
+    collection: Collection,
+    actor: string,
+  ): Promise<Purgeable & { ticket: number; wouldFree?: Swept; unusedEnvironments?: UnusedEnvironment[] }> {
     const { db, clock } = this.#parts
     const choice = this.#choiceOf(collection)
     const graceMs = collection.graceMs ?? defaultGraceMs
@@ -77,6 +84,7 @@ export class Retention {
         ...(await purgeable(db, choice, held)),
         ticket: 0,
         wouldFree: await this.#sweep(graceMs, { dryRun: true }),
+        unusedEnvironments: await this.#removeEnvironments({ dryRun: true }),
       }
     const going = await doom(db, choice, held)
     await transact(db, (tx) =>
@@ -99,6 +107,7 @@ export class Retention {
       left: await doomedLeft(this.#parts.db),
       done: this.#done,
       ...(this.#swept ? { swept: this.#swept } : {}),
+      ...(this.#unused ? { unusedEnvironments: this.#unused } : {}),
       ...(this.#failure ? { failure: this.#failure } : {}),
     }
   }
@@ -167,6 +176,11 @@ export class Retention {
     this.#sweepDue = now + sweepEveryMs
     const graceMs = asked.length === 0 ? defaultGraceMs : Math.min(...asked.map((one) => one.graceMs))
     this.#swept = await this.#sweep(graceMs, { signal })
+    this.#unused = await this.#removeEnvironments({})
+  }
+
+  #removeEnvironments(options: { dryRun?: boolean }): Promise<UnusedEnvironment[]> {
+    return this.#parts.environments.removeUnused(this.#parts.clock.now() - environmentsKeptMs, options)
   }
 
   #sweep(graceMs: number, options: { dryRun?: boolean; signal?: AbortSignal }): Promise<Swept> {

@@ -1,6 +1,14 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { AccessService, ownerTokenAt, SecretBox, secretsKeyAt, userEndpoints } from '../access/index.ts'
+import {
+  AccessService,
+  ownerTokenAt,
+  SecretBox,
+  StepSecrets,
+  secretEndpoints,
+  secretsKeyAt,
+  userEndpoints,
+} from '../access/index.ts'
 import { ArtifactService } from '../artifacts/index.ts'
 import { type Db, Leases, type Subscription, subscribe } from '../db/index.ts'
 import { EvaluationsService, ReviewQueuesService } from '../evaluations/index.ts'
@@ -9,6 +17,8 @@ import {
   ExecutionsService,
   ExecutionsStore,
   executionEndpoints,
+  FanOut,
+  explainEndpoints,
   StepRunner,
 } from '../executions/index.ts'
 import { PushService } from '../forges/index.ts'
@@ -17,6 +27,7 @@ import { ImportsService, importEndpoints } from '../imports/index.ts'
 import { newId } from '../kernel/ids.ts'
 import type { Endpoint } from '../kernel/route.ts'
 import { parseDuration } from '../kernel/time.ts'
+import { parseBytes } from '../kernel/units.ts'
 import { LabelsService, labelEndpoints } from '../labels/index.ts'
 import { lineageEndpoints } from '../lineage/index.ts'
 import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
@@ -24,6 +35,8 @@ import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
 import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
 import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
 import { RegistryService, registryEndpoints } from '../registry/index.ts'
+import { ProvenanceService, ProvenanceStore, provenanceEndpoints } from '../provenance/index.ts'
+import { ModelAsker, ReproductionsService, ReproductionsStore, reproductionEndpoints } from '../reproductions/index.ts'
 import { LabelledRowsFreezer, RetrainingService, RetrainingStore, retrainingEndpoints } from '../retraining/index.ts'
 import {
   GatewayFile,
@@ -44,11 +57,13 @@ import { candidateReader } from './candidate-reader.ts'
 import { championByDigest } from './champion-by-digest.ts'
 import { type Config, machineEnvironment } from './config.ts'
 import { checkData, profileOf, referenceOf } from './datasets.ts'
+import { openDvcObject } from './dvc-remote.ts'
 import { aliasFollowsGit as gitOwnedAliases } from './git-owned-aliases.ts'
 import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
 import { Retention, retentionEndpoints } from './retention.ts'
 import { gatewayObserver, predictionLookup, pythonOf, trafficObserver, watchedDeployments } from './serving-views.ts'
+import { thisMachine } from './this-machine.ts'
 
 const leaseMs = 15_000
 
@@ -94,7 +109,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   })
 
   const planStore = new PlanStore(db)
-  const sources = new SourceReader({ db, repositories, objects, artifacts, store: planStore, clock })
+  const sources = new SourceReader({ db, repositories, objects, artifacts, store: planStore, clock, openDvcObject })
   const planner = new Planner({
     projects,
     artifacts,
@@ -105,8 +120,11 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     clock,
     championByDigest: championByDigest(registry, objects),
     variable,
+    platform: `${process.platform}-${process.arch}`,
   })
 
+  const machine = thisMachine(config.dataDir)
+  const stepSecrets = new StepSecrets({ db, clock, box: secrets, variable })
   const executionsStore = new ExecutionsStore(db)
   const runner = new StepRunner({
     db,
@@ -121,11 +139,19 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     tracking,
     access,
     checkData,
+    repositories,
+    secrets: stepSecrets,
+    box: secrets,
+    log,
     workDir: config.workDir,
+    cachesDir: config.cachesDir,
+    logBytes: parseBytes(config.stepLogLimit)!,
+    ...(config.pricePerHour > 0 ? { price: { perHour: config.pricePerHour, currency: config.currency } } : {}),
+    gpuCount: machine.gpuCount,
     trackingUri: addresses.trackingUri,
     bootstrapPath: join(pythonFolder(), 'bootstrap'),
     systemPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
-    machine: { name: config.machineName, environment: machineEnvironment(config.environment) },
+    machine: { ...machine, name: config.machineName, environment: machineEnvironment(config.environment) },
     variable,
   })
   const aliasFollowsGit = gitOwnedAliases(db, projects, registry)
@@ -138,7 +164,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     projects,
     leases,
     log,
-    slots: config.slots,
+    fanOut: new FanOut({ db, clock, store: executionsStore, objects, artifacts }),
+    capacity: { cpu: config.slots, memoryBytes: machine.memoryBytes, gpu: machine.gpuCount },
   })
   const executions = new ExecutionsService({
     db,
@@ -221,6 +248,35 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     barred: async (place) => stalledReason(await rolloutsStore.latest(place)),
   })
 
+  const reproductions = new ReproductionsService({
+    store: new ReproductionsStore(db),
+    clock,
+    executions,
+    promotions,
+    planner,
+    artifacts,
+    objects,
+    models: new ModelAsker({
+      artifacts,
+      executor,
+      pythonOf: pythonOf(planner, environments),
+      programs: join(pythonFolder(), 'compare'),
+      workDir: config.workDir,
+      systemPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    }),
+    wake: () => reproductionLoop.wake(),
+  })
+
+  const provenance = new ProvenanceService({
+    store: new ProvenanceStore(db, secrets),
+    clock,
+    promotions,
+    registry,
+    executions,
+    artifacts,
+    planner,
+  })
+
   const retention = new Retention({
     db,
     clock,
@@ -231,6 +287,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     traces,
     imports,
     permissions: access.permissions,
+    environments,
     retentionMs: parseDuration(config.retention) ?? 0,
   })
 
@@ -256,6 +313,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     }),
     subscribe('aliases', ['desired.changed'], (event) => aliasFollowsGit(event.payload)),
     subscribe('rollouts', ['desired.changed', 'promotion.changed'], async () => rolloutLoop.wake()),
+    subscribe('provenance', ['version.registered'], (event) => provenance.onRegistered(event.payload)),
+    subscribe('reproductions', ['execution.finished'], async () => reproductionLoop.wake()),
     subscribe('retraining', ['drift.judged', 'labels.received'], async () => retrainingLoop.wake()),
   ]
 
@@ -274,6 +333,11 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     'retraining',
     2_000,
     whileHeld('retraining', async () => reportFailures(log, 'retraining', await retraining.tick())),
+  )
+  const reproductionLoop: Loop = new Loop(
+    'reproductions',
+    2_000,
+    whileHeld('reproductions', async () => reportFailures(log, 'reproductions', await reproductions.tick())),
   )
   const retentionLoop: Loop = new Loop('retention', 60_000, async (signal) => {
     // What the owner asked this server for it does itself, whoever holds the lease.
@@ -300,10 +364,12 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
       whileHeld('monitoring', async () => reportFailures(log, 'monitoring', await monitoring.tick())),
     ),
     retrainingLoop,
+    reproductionLoop,
   ]
 
   const endpoints: Endpoint[] = [
     ...userEndpoints({ users: access.users, clock }),
+    ...secretEndpoints(stepSecrets),
     ...projectEndpoints(projects),
     ...retentionEndpoints(retention, () => retentionLoop.wake()),
     ...trackingEndpoints(tracking, access.permissions),
@@ -311,6 +377,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     ...importEndpoints(imports),
     ...webhookEndpoints(webhooks),
     ...executionEndpoints({ executions, planner, projects, repositories, clock }),
+    ...explainEndpoints({ executions, planner, projects, clock }),
     ...gateEndpoints(gates),
     ...promotionEndpoints(promotions),
     ...predictionEndpoints(predictions),
@@ -318,6 +385,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     ...labelEndpoints(labels, projects),
     ...monitoringEndpoints({ store: monitoringStore, projects, deployments: watched }),
     ...retrainingEndpoints(retraining),
+    ...reproductionEndpoints(reproductions),
+    ...provenanceEndpoints(provenance),
     ...lineageEndpoints({
       db,
       clock,
@@ -325,6 +394,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
       projects,
       promotions,
       artifacts,
+      objects,
       planner,
       tracking,
       repositories,

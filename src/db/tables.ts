@@ -10,9 +10,12 @@ import type { PlanningTables } from './tables/planning.ts'
 import type { ProjectsTables } from './tables/projects.ts'
 import type { PromotionTables } from './tables/promotions.ts'
 import type { RegistryTables } from './tables/registry.ts'
+import type { ProvenanceTables } from './tables/provenance.ts'
+import type { ReproductionTables } from './tables/reproductions.ts'
 import type { RetrainingTables } from './tables/retraining.ts'
 import type { RolloutTables } from './tables/rollouts.ts'
 import type { ServingTables } from './tables/serving.ts'
+import type { StepSecretTables } from './tables/step-secrets.ts'
 import type { TraceTables } from './tables/traces.ts'
 import type { TrackingTables } from './tables/tracking.ts'
 import type { UserTables } from './tables/users.ts'
@@ -30,10 +33,13 @@ export type Tables = LabelTables &
   PlanningTables &
   ExecutionTables &
   PromotionTables &
+  ProvenanceTables &
+  ReproductionTables &
   RolloutTables &
   ProjectsTables &
   ArtifactTables &
   RegistryTables &
+  StepSecretTables &
   UserTables &
   TraceTables &
   WebhookTables &

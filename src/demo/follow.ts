@@ -30,7 +30,7 @@ export async function followExecution(demo: Demo, id: string): Promise<Execution
     demo,
     { what: `The end of execution ${id}`, withinMs: executionWithinMs, lastSeen: () => last },
     async () => {
-      const seen = await demo.client(getExecution, { params: { id } })
+      const seen = await demo.client(getExecution, { params: { id }, query: {} })
       for (const node of seen.nodes) tellNode(demo, node, told)
       last = seen.nodes.map((node) => `${node.id} ${node.state}`).join(', ')
       return ['succeeded', 'failed', 'cancelled'].includes(seen.state) ? seen : undefined

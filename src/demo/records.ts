@@ -47,7 +47,7 @@ export async function readRecords(client: Client): Promise<Records | undefined> 
   const list = await client(listExecutions, { query: { project, limit: 50 } })
   const { items: promotions } = await client(listPromotions, { params, query: {} })
   return {
-    executions: await Promise.all(list.items.map(({ id }) => client(getExecution, { params: { id } }))),
+    executions: await Promise.all(list.items.map(({ id }) => client(getExecution, { params: { id }, query: {} }))),
     verdicts: (await client(listVerdicts, { query: { project } })).items,
     promotions,
     deployment: await client(getDeployment, { params: { project, environment } }),

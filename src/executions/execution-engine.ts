@@ -1,12 +1,15 @@
 import { type Db, type Leases, transact } from '../db/index.ts'
-import { isAppError } from '../kernel/errors.ts'
-import type { NodeOutcome, PlanContext, Planner } from '../planning/index.ts'
+import { type AppError, isAppError } from '../kernel/errors.ts'
+import type { NodeDecision, PlanContext, Planner } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { ProjectsService } from '../projects/index.ts'
-import { nextMoves } from './decide/next-moves.ts'
-import { type Execution, type ExecutionNode, endedWell } from './execution.ts'
+import { type Candidate, type Capacity, chooseSteps, type Load, weightOf } from './decide/choose-steps.ts'
+import { type Moves, nextMoves } from './decide/next-moves.ts'
+import { type Execution, type ExecutionNode, factsOf } from './execution.ts'
 import type { ExecutionsStore } from './executions-store.ts'
+import type { FanOut } from './fan-out.ts'
+import { LiveExecution } from './live-execution.ts'
 import type { StepRunner } from './step-runner.ts'
 
 type Parts = {
@@ -14,15 +17,23 @@ type Parts = {
   clock: Clock
   store: ExecutionsStore
   runner: StepRunner
+  fanOut: FanOut
   planner: Planner
   projects: ProjectsService
   leases: Leases
   log: Log
-  /** How many steps may run at once on this machine. */
-  slots: number
+  /** What steps that run at once may take of this machine together. */
+  capacity: Capacity
 }
 
+type InHand = { cancelled: AbortController; load: Load | undefined }
+type Turn = { wake: () => void; shutdown: AbortSignal }
+
 const leaseMs = 15_000
+/** What this process knows of an execution is read anew that often, whatever happened. */
+const knownForMs = 60_000
+/** Decided in one pass; the rest in the next, so that the first of thousands start meanwhile. */
+const decidedAtOnce = 500
 
 /**
  * Carries open executions on, from what is recorded alone: killed at any line, the next server goes on from there.
@@ -30,10 +41,13 @@ const leaseMs = 15_000
  */
 export class ExecutionEngine {
   readonly #parts: Parts
-  /** Nodes that this process is carrying, with what cancels them. */
-  readonly #inHand = new Map<string, AbortController>()
+  /** Nodes that this process is carrying, with what cancels them and what they take of the machine. */
+  readonly #inHand = new Map<string, InHand>()
   readonly #carrying = new Set<Promise<void>>()
-  #running = 0
+  readonly #live = new Map<string, LiveExecution>()
+  /** Nodes whose record another hand than this one changed. */
+  readonly #changed = new Map<string, Set<string>>()
+  #lastPass = 0
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -41,13 +55,22 @@ export class ExecutionEngine {
 
   /** One pass over all open executions; called when something happened, and now and then. */
   async pass(wake: () => void, shutdown: AbortSignal): Promise<void> {
-    if (!(await this.#parts.leases.claim('executions', leaseMs))) return
-    for (const execution of await this.#parts.store.open()) {
-      if (shutdown.aborted) return
-      await this.#advance(execution, wake, shutdown).catch((error: unknown) =>
-        this.#parts.log.error({ err: error, execution: execution.id }, 'an execution could not be carried on'),
-      )
+    if (!(await this.#parts.leases.claim('executions', leaseMs))) {
+      this.#live.clear()
+      return
     }
+    this.#forgetIfLate()
+    const turn = { wake, shutdown }
+    const open = await this.#parts.store.open()
+    for (const id of this.#live.keys()) if (!open.some((execution) => execution.id === id)) this.#live.delete(id)
+    for (const execution of open) {
+      if (shutdown.aborted) return
+      await this.#advance(execution, turn).catch((error: unknown) => {
+        this.#live.delete(execution.id)
+        this.#parts.log.error({ err: error, execution: execution.id }, 'an execution could not be carried on')
+      })
+    }
+    await this.#startWhatFits(turn)
   }
 
   /** After the shutdown signal: until what is in hand has been laid down. */
@@ -55,123 +78,234 @@ export class ExecutionEngine {
     await Promise.allSettled(this.#carrying)
   }
 
-  async #advance(execution: Execution, wake: () => void, shutdown: AbortSignal): Promise<void> {
+  /** Whoever came late (a suspended machine, a clock that jumped) may have lost the lease to another server meanwhile. */
+  #forgetIfLate(): void {
+    const now = this.#parts.clock.now()
+    if (now - this.#lastPass > leaseMs || now < this.#lastPass) this.#live.clear()
+    this.#lastPass = now
+  }
+
+  async #advance(execution: Execution, turn: Turn): Promise<void> {
+    const live = await this.#liveOf(execution, turn)
+    for (let again = true; again; ) {
+      const moves = nextMoves(live.execution.state, live.nodes, this.#parts.clock.now())
+      again = this.#settle(live, moves)
+      for (const id of moves.cancel) await this.#cancel(live, id)
+      again = (await this.#decide(live, moves.decide, turn)) || again
+      if (again) continue
+      await this.#flush(live)
+      if (moves.finish) await this.#finish(live, moves.finish)
+    }
+  }
+
+  /** What is known of the execution, with what others changed meanwhile. */
+  async #liveOf(execution: Execution, { wake, shutdown }: Turn): Promise<LiveExecution> {
+    const now = this.#parts.clock.now()
+    const known = this.#live.get(execution.id)
+    if (known && now - known.loadedAt < knownForMs) {
+      known.execution.state = execution.state
+      const changed = this.#changed.get(execution.id) ?? []
+      this.#changed.delete(execution.id)
+      for (const id of changed) {
+        const node = await this.#parts.store.node(execution.id, id)
+        if (node) known.set(node)
+      }
+      return known
+    }
+    this.#changed.delete(execution.id)
     const { store, clock, db } = this.#parts
-    const nodes = await store.nodes(execution.id)
+    const live = new LiveExecution(execution, await this.#contextOf(execution), await store.nodes(execution.id), now)
+    this.#live.set(execution.id, live)
     if (execution.state === 'queued') {
       await transact(db, (tx) => store.setState(tx, execution, 'running', clock.now()))
       execution.state = 'running'
     }
-    const context = await this.#contextOf(execution)
-    for (const node of nodes)
-      if (node.state === 'starting' || node.state === 'running')
-        this.#take({ execution, context, node, wake, shutdown })
-    for (let again = true; again; ) {
-      again = false
-      const moves = nextMoves(execution.state, nodes)
-      for (const { node, because } of moves.skip) {
-        await this.#record(execution, nodes, node, {
-          state: 'skipped',
-          error: { code: 'Conflict', message: `It was not run: ${because}.`, next: `See why ${because}.` },
-        })
-        again = true
-      }
-      for (const id of moves.cancel) await this.#cancel(execution, nodes, id)
-      for (const id of moves.decide)
-        again = (await this.#decide({ execution, context, nodes, id, wake, shutdown })) || again
-      if (moves.finish) {
-        const { state, reason } = moves.finish
-        await this.#parts.runner.clearUp(execution.id, nodes)
-        await transact(db, (tx) => store.setState(tx, execution, state, clock.now(), reason))
-      }
+    for (const node of live.nodes)
+      if (node.state === 'starting' || (node.state === 'running' && node.kind !== 'fan-out'))
+        this.#take(live, node, { wake, shutdown })
+    return live
+  }
+
+  /** What follows from how others ended. True where something changed. */
+  #settle(live: LiveExecution, { skip, join }: Moves): boolean {
+    const endedAt = this.#parts.clock.now()
+    for (const { node, because, condition } of skip)
+      live.change(node, {
+        state: 'skipped',
+        endedAt,
+        ...(condition
+          ? { decision: { outcome: 'skipped', reasons: [because] } }
+          : { error: { code: 'Conflict', message: `It was not run: ${because}.`, next: `See why ${because}.` } }),
+      })
+    for (const { node, state, because } of join)
+      live.change(node, {
+        state,
+        endedAt,
+        ...(state === 'succeeded'
+          ? {}
+          : { error: { code: 'Conflict', message: `${because}.`, next: 'See the items that did not end well.' } }),
+      })
+    return skip.length > 0 || join.length > 0
+  }
+
+  /** Decides about those that nobody decided about. True where one ended by that, so that others may go on. */
+  async #decide(live: LiveExecution, ready: readonly string[], turn: Turn): Promise<boolean> {
+    const open = ready.filter((id) => !live.isQueued(id))
+    if (open.length > decidedAtOnce) turn.wake()
+    const nodes = open.slice(0, decidedAtOnce).map((id) => live.node(id))
+    let ended = false
+    for (const [node, decision] of await this.#decisions(live, nodes))
+      ended = (await this.#carryOut(live, node, decision, turn)) || ended
+    return ended
+  }
+
+  /** All at once; where one of them cannot be decided, one by one, so that it fails alone. */
+  async #decisions(
+    live: LiveExecution,
+    nodes: readonly ExecutionNode[],
+  ): Promise<[ExecutionNode, NodeDecision | AppError][]> {
+    if (nodes.length === 0) return []
+    const { planner } = this.#parts
+    try {
+      const decisions = await planner.decideMany(live.context, nodes, live.outcomes)
+      return nodes.map((node, index) => [node, decisions[index]!])
+    } catch (error) {
+      if (!isTheirs(error)) throw error
+      if (nodes.length === 1) return [[nodes[0]!, error]]
+      const each: [ExecutionNode, NodeDecision | AppError][] = []
+      for (const node of nodes) each.push(...(await this.#decisions(live, [node])))
+      return each
     }
   }
 
-  /** True where the node ended at once, so that others may go on. */
-  async #decide(at: {
-    execution: Execution
-    context: PlanContext
-    nodes: ExecutionNode[]
-    id: string
-    wake: () => void
-    shutdown: AbortSignal
-  }): Promise<boolean> {
-    const { execution, context, nodes, id } = at
-    const node = nodes.find((candidate) => candidate.id === id)!
-    try {
-      const decision = await this.#parts.planner.decide(context, node, outcomesOf(nodes))
-      if (decision.outcome === 'decided later') return false
-      if (decision.outcome === 'reused') {
-        const result = decision.result
-        await this.#record(execution, nodes, id, {
-          state: 'reused',
-          decision,
-          ...(result ? { result, runId: result.runId } : {}),
-        })
-        return true
+  /** True where the node ended at once. */
+  async #carryOut(
+    live: LiveExecution,
+    node: ExecutionNode,
+    decision: NodeDecision | AppError,
+    turn: Turn,
+  ): Promise<boolean> {
+    const now = this.#parts.clock.now()
+    if (!('outcome' in decision)) return end(live, node, { state: 'failed', error: decision.toJSON() }, now)
+    switch (decision.outcome) {
+      case 'skipped':
+        return end(live, node, { state: 'skipped', decision }, now)
+      case 'reused': {
+        const { result } = decision
+        return end(live, node, { state: 'reused', decision, ...(result ? { result, runId: result.runId } : {}) }, now)
       }
-      if (node.kind !== 'environment' && this.#running >= this.#parts.slots) return false
-      const announced = await this.#parts.runner.announce(execution, node, context, decision)
-      nodes[nodes.indexOf(node)] = announced
-      this.#take({ execution, context, node: announced, wake: at.wake, shutdown: at.shutdown })
-      return false
-    } catch (error) {
-      if (!isAppError(error) || error.culprit === 'ours') throw error
-      await this.#record(execution, nodes, id, { state: 'failed', error: error.toJSON() })
-      return true
+      case 'decided later':
+        return node.kind === 'fan-out' && decision.after.length === 0 && (await this.#fanOut(live, node))
+      case 'runs':
+        if (node.kind === 'environment') await this.#start(live, node, decision, turn)
+        else live.queue(node.id, this.#withWarning(live, node, decision), now)
+        return false
     }
+  }
+
+  async #fanOut(live: LiveExecution, node: ExecutionNode): Promise<boolean> {
+    // What the items wait for is recorded before they are.
+    await this.#flush(live)
+    const now = this.#parts.clock.now()
+    try {
+      const items = await this.#parts.fanOut.carryOut(live.execution, live.context, node, live.outcomes)
+      live.addItems(node, items, now)
+    } catch (error) {
+      if (!isTheirs(error)) throw error
+      end(live, node, { state: 'failed', error: error.toJSON() }, now)
+    }
+    return true
+  }
+
+  #withWarning<D extends NodeDecision>(live: LiveExecution, node: ExecutionNode, decision: D): D {
+    const { capacity } = this.#parts
+    const { cpu, memoryBytes = 0 } = live.load(node.id).needs
+    if (weightOf({ cpu, memoryBytes, gpu: 0 }, capacity) !== capacity) return decision
+    return { ...decision, reasons: [...decision.reasons, 'asks for more than this machine has: runs alone'] }
+  }
+
+  /** Of all that could start what fits beside what runs. */
+  async #startWhatFits(turn: Turn): Promise<void> {
+    const waiting = [...this.#live.values()].flatMap((live) =>
+      live.execution.state === 'running' ? live.candidates() : [],
+    )
+    if (waiting.length === 0) return
+    const running = [...this.#inHand.values()].flatMap(({ load }) => (load ? [load] : []))
+    const { clock, capacity } = this.#parts
+    for (const chosen of chooseSteps(waiting, running, capacity, clock.now())) {
+      if (turn.shutdown.aborted) return
+      await this.#startChosen(chosen, turn).catch((error: unknown) => {
+        this.#live.delete(chosen.execution)
+        this.#parts.log.error({ err: error, execution: chosen.execution, node: chosen.node }, 'a step could not start')
+      })
+    }
+  }
+
+  async #startChosen({ execution, node: id, readySince }: Candidate, turn: Turn): Promise<void> {
+    const live = this.#live.get(execution)
+    if (!live?.isQueued(id)) return
+    const node = live.node(id)
+    // Since it was decided another execution may have made its result.
+    const waited = readySince < this.#lastPass
+    const [again] = waited ? await this.#decisions(live, [node]) : []
+    if (again) await this.#carryOut(live, node, again[1], turn)
+    if (live.isQueued(id)) {
+      await this.#start(live, node, live.decisionOf(id), turn)
+      return
+    }
+    await this.#flush(live)
+    turn.wake()
+  }
+
+  async #start(
+    live: LiveExecution,
+    node: ExecutionNode,
+    decision: Extract<NodeDecision, { outcome: 'runs' }>,
+    turn: Turn,
+  ): Promise<void> {
+    await this.#flush(live)
+    const announced = await this.#parts.runner.announce(live.execution, node, live.context, decision)
+    live.set(announced)
+    this.#take(live, announced, turn)
   }
 
   /** Takes a started node in hand, unless it already is. */
-  #take(at: {
-    execution: Execution
-    context: PlanContext
-    node: ExecutionNode
-    wake: () => void
-    shutdown: AbortSignal
-  }): void {
-    const key = `${at.execution.id} ${at.node.id}`
+  #take(live: LiveExecution, node: ExecutionNode, { wake, shutdown }: Turn): void {
+    const { execution, context } = live
+    const key = `${execution.id} ${node.id}`
     if (this.#inHand.has(key)) return
     const cancelled = new AbortController()
-    this.#inHand.set(key, cancelled)
-    const isStep = at.node.kind !== 'environment'
-    if (isStep) this.#running++
+    this.#inHand.set(key, { cancelled, load: node.kind === 'environment' ? undefined : live.load(node.id) })
     const carrying = this.#parts.runner
-      .carry({
-        execution: at.execution,
-        context: at.context,
-        node: at.node,
-        cancelled: cancelled.signal,
-        shutdown: at.shutdown,
-      })
+      .carry({ execution, context, node, cancelled: cancelled.signal, shutdown })
       .catch(async (error: unknown) => {
-        this.#parts.log.error(
-          { err: error, execution: at.execution.id, node: at.node.id },
-          'a step could not be carried on',
-        )
+        this.#parts.log.error({ err: error, execution: execution.id, node: node.id }, 'a step could not be carried on')
         // Not at once again: a full disk or a lost database takes its time.
-        await this.#parts.clock.sleep(1_000, at.shutdown)
+        await this.#parts.clock.sleep(1_000, shutdown)
+        // Read anew, it is taken in hand anew.
+        this.#live.delete(execution.id)
       })
       .finally(() => {
-        if (isStep) this.#running--
         this.#inHand.delete(key)
         this.#carrying.delete(carrying)
-        at.wake()
+        const changed = this.#changed.get(execution.id) ?? new Set()
+        this.#changed.set(execution.id, changed.add(node.id))
+        wake()
       })
     this.#carrying.add(carrying)
   }
 
-  async #cancel(execution: Execution, nodes: ExecutionNode[], id: string): Promise<void> {
-    const node = nodes.find((candidate) => candidate.id === id)!
+  async #cancel(live: LiveExecution, id: string): Promise<void> {
+    const { execution } = live
     const inHand = this.#inHand.get(`${execution.id} ${id}`)
     if (!inHand) {
-      await this.#record(execution, nodes, id, { state: 'cancelled' })
+      live.change(id, { state: 'cancelled', endedAt: this.#parts.clock.now() })
       return
     }
-    if (inHand.signal.aborted) return
-    inHand.abort()
+    if (inHand.cancelled.signal.aborted) return
+    inHand.cancelled.abort()
     const killing = this.#parts.runner
-      .kill(execution.id, node)
+      .kill(execution.id, live.node(id))
       .catch((error: unknown) =>
         this.#parts.log.error({ err: error, execution: execution.id, node: id }, 'a step could not be killed'),
       )
@@ -179,33 +313,36 @@ export class ExecutionEngine {
     this.#carrying.add(killing)
   }
 
-  async #record(
-    execution: Execution,
-    nodes: ExecutionNode[],
-    id: string,
-    change: Partial<ExecutionNode>,
-  ): Promise<void> {
-    const index = nodes.findIndex((node) => node.id === id)
-    const now = this.#parts.clock.now()
-    await transact(this.#parts.db, (tx) =>
-      this.#parts.store.changeNode(tx, execution, id, { ...change, endedAt: now }, now),
-    )
-    nodes[index] = { ...nodes[index]!, ...change, endedAt: now }
+  /** Writes down what was decided since, together. */
+  async #flush(live: LiveExecution): Promise<void> {
+    const { db, store, clock } = this.#parts
+    const changes = live.pending.splice(0)
+    for (let from = 0; from < changes.length; from += decidedAtOnce)
+      await transact(db, async (tx) => {
+        for (const { node, change } of changes.slice(from, from + decidedAtOnce))
+          await store.changeNode(tx, live.execution, node, change, clock.now())
+      })
+  }
+
+  async #finish(live: LiveExecution, { state, reason }: NonNullable<Moves['finish']>): Promise<void> {
+    const { runner, db, store, clock } = this.#parts
+    const { execution } = live
+    await runner.clearUp(execution.id, live.nodes)
+    await transact(db, (tx) => store.setState(tx, execution, state, clock.now(), reason))
+    this.#live.delete(execution.id)
+    this.#changed.delete(execution.id)
   }
 
   async #contextOf(execution: Execution): Promise<PlanContext> {
     const { file } = await this.#parts.projects.fileAt(execution.project, execution.commit)
-    return { ...execution.fixed, file }
+    return { ...execution.fixed, file, facts: factsOf(execution.trigger) }
   }
 }
 
-function outcomesOf(nodes: readonly ExecutionNode[]): Map<string, NodeOutcome> {
-  const outcomes = new Map<string, NodeOutcome>()
-  for (const node of nodes) {
-    if (!endedWell(node.state)) continue
-    if (node.result) outcomes.set(node.id, { result: node.result })
-    else if (node.decision && node.decision.outcome !== 'decided later')
-      outcomes.set(node.id, { environment: node.decision.key })
-  }
-  return outcomes
+function end(live: LiveExecution, node: ExecutionNode, change: Partial<ExecutionNode>, endedAt: number): true {
+  live.change(node.id, { ...change, endedAt })
+  return true
 }
+
+/** Errors that a user mends end the node; ours end nothing. */
+const isTheirs = (error: unknown): error is AppError => isAppError(error) && error.culprit !== 'ours'

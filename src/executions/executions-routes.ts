@@ -1,17 +1,21 @@
+import type { z } from 'zod'
 import { AppError } from '../kernel/errors.ts'
 import { type CommitId, type ExecutionId, newId } from '../kernel/ids.ts'
 import { type Endpoint, endpoint, type OutputOf } from '../kernel/route.ts'
-import { describePlan, type Plan, type PlannedNode, type Planner } from '../planning/index.ts'
+import { describePlan, type Plan, type Planner, type PlanRequest } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Repositories } from '../ports/repository.ts'
 import type { ProjectsService } from '../projects/index.ts'
-import type { Execution, ExecutionNode } from './execution.ts'
+import { type Execution, shownOf } from './execution.ts'
 import {
   cancelExecution,
   getExecution,
   listExecutions,
+  listNodes,
   planCommit,
   readLog,
+  resumeExecution,
+  searchLog,
   startExecution,
 } from './executions-contract.ts'
 import type { ExecutionsService } from './executions-service.ts'
@@ -39,15 +43,15 @@ export function executionEndpoints({ executions, planner, projects, repositories
         ...(found.length > query.limit ? { nextPageToken: items.at(-1)!.id } : {}),
       }
     }),
-    endpoint(getExecution, async ({ params }) => {
-      const { execution, nodes } = await executions.get(params.id)
+    endpoint(getExecution, async ({ params, query }) => {
+      const { execution, nodes } = await executions.view(params.id, { folded: query.nodes === 'folded' })
       const commit = await repositories.commit(execution.project, execution.commit)
       return {
         ...executionView(execution),
         subject: commit.message.split('\n')[0] ?? '',
         author: commit.author,
         data: Object.values(execution.fixed.data),
-        nodes: nodes.map(nodeView),
+        nodes,
       }
     }),
     endpoint(startExecution, async ({ params, body, actor }) => {
@@ -60,7 +64,7 @@ export function executionEndpoints({ executions, planner, projects, repositories
         requestedBy: actor.name,
         cause: `run:${newId(now)}`,
         set: body.set,
-        ...(body.only ? { only: body.only } : {}),
+        ...askedIn(body),
       })
       return { execution: executionView(execution), plan: planView(plan!) }
     }),
@@ -76,40 +80,49 @@ export function executionEndpoints({ executions, planner, projects, repositories
         project: params.project,
         commit: commit as CommitId,
         executionId: newId(clock.now()) as ExecutionId,
+        facts: { trigger: 'run' },
         set: body.set,
-        ...(body.only ? { only: body.only } : {}),
+        ...askedIn(body),
       })
       return planView(plan)
     }),
+    endpoint(listNodes, async ({ params, query }) => {
+      const { pageToken, node, ...filter } = query
+      const { items, next } = await executions.nodes(params.id, {
+        ...filter,
+        ...(node === undefined ? {} : { only: [node] }),
+        ...(pageToken === undefined ? {} : { after: pageToken }),
+      })
+      return { items, ...(next === undefined ? {} : { nextPageToken: String(next) }) }
+    }),
+    endpoint(resumeExecution, async ({ params, actor }) =>
+      executionView(
+        await executions.resume(params.id, { actor: actor.name, cause: `resume:${params.id}:${newId(clock.now())}` }),
+      ),
+    ),
     endpoint(cancelExecution, async ({ params, actor }) => executionView(await executions.cancel(params.id, actor))),
-    endpoint(readLog, async ({ params, query }) => executions.log(params.id, params.node, query)),
+    endpoint(readLog, ({ params, query }) => executions.log(params.id, params.node, query)),
+    endpoint(searchLog, ({ params, query }) => executions.searchLog(params.id, params.node, query)),
   ]
 }
 
 function executionView(execution: Execution) {
   const { fixed, ...rest } = execution
-  return { ...rest, set: fixed.set }
+  const { set, sample, fresh } = fixed
+  return { ...rest, set, ...(sample === undefined ? {} : { sample }), ...(fresh ? { fresh } : {}) }
 }
 
-function nodeView(node: ExecutionNode): OutputOf<typeof getExecution>['nodes'][number] {
-  const { decision, result, ...rest } = node
-  return {
-    ...rest,
-    ...(decision ? { decision: decisionView(decision) } : {}),
-    ...(result ? { metrics: result.metrics } : {}),
-    ...(result?.model ? { model: { name: result.model.name, loggedModelId: result.model.loggedModelId } } : {}),
-  }
-}
+type Asked = Pick<z.output<NonNullable<typeof planCommit.body>>, 'only' | 'fresh' | 'sample'>
 
-/** The parts of a key stay inside: `reasons` say what of them matters. */
-function decisionView(decision: PlannedNode['decision']) {
-  if (decision.outcome === 'decided later') return decision
-  return { outcome: decision.outcome, key: decision.key, reasons: decision.reasons }
-}
+const askedIn = ({ only, fresh, sample }: Asked): Pick<PlanRequest, 'only' | 'fresh' | 'sample'> => ({
+  ...(only ? { only } : {}),
+  ...(fresh && fresh.length > 0 ? { fresh } : {}),
+  ...(sample === undefined ? {} : { sample }),
+})
 
 const planView = (plan: Plan): OutputOf<typeof planCommit> => ({
   project: plan.project,
   commit: plan.commit,
-  nodes: plan.nodes.map(({ decision, ...node }) => ({ ...node, decision: decisionView(decision) })),
+  nodes: plan.nodes.map(({ decision, ...node }) => ({ ...node, decision: shownOf(decision) })),
   lines: describePlan(plan),
 })

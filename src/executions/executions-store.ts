@@ -1,14 +1,21 @@
+import type { Selectable } from 'kysely'
 import { type Db, publish, type Tx } from '../db/index.ts'
+import type { Tables } from '../db/tables.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import type { CommitId, ExecutionId, RunId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { NodeDecision, PlanNode, StepResult } from '../planning/index.ts'
+import { type FailureKind, type Item, mostSteps } from '../projects/index.ts'
+import type { LightNode } from './decide/fold-nodes.ts'
 import {
   type Execution,
   type ExecutionNode,
   type ExecutionState,
   isExecutionOver,
   type NodeState,
+  type NodeView,
+  type ShownDecision,
+  shownOf,
 } from './execution.ts'
 
 type ExecutionRow = Awaited<ReturnType<ExecutionsStore['row']>>
@@ -22,6 +29,9 @@ export type NodeChange = {
   error?: ErrorBody
   startedAt?: EpochMs
   endedAt?: EpochMs
+  /** With `state: 'waiting'`: the next attempt starts no earlier. */
+  notBefore?: EpochMs
+  failure?: FailureKind
 }
 
 /** Tables executions and execution_nodes; every change of state tells its event in the same transaction. */
@@ -51,27 +61,53 @@ export class ExecutionsStore {
         created_at: execution.createdAt,
         started_at: null,
         ended_at: execution.endedAt ?? null,
+        resumes: execution.resumes ?? null,
       })
       .onConflict((c) => c.column('cause').doNothing())
       .executeTakeFirst()
     if (inserted.numInsertedOrUpdatedRows === 0n) return false
-    for (const [position, node] of nodes.entries()) {
-      await tx
-        .insertInto('execution_nodes')
-        .values({
-          execution_id: execution.id,
-          node: node.id,
-          kind: node.kind,
-          step: node.step,
-          position,
-          after: JSON.stringify(node.after),
-          state: 'waiting',
-          attempt: 0,
-        })
-        .execute()
-    }
+    await this.#insertNodes(tx, execution.id, placed(nodes))
     await this.#tell(tx, execution, execution.state, execution.createdAt)
     return true
+  }
+
+  /** The nodes of a fan-out's items, all or none, with the fan-out now running. */
+  async fanOut(
+    tx: Tx,
+    execution: Pick<Execution, 'id' | 'project'>,
+    group: PlanNode,
+    items: readonly PlanNode[],
+    now: EpochMs,
+  ): Promise<void> {
+    const row = await tx
+      .selectFrom('execution_nodes')
+      .select(['position', 'state'])
+      .where('execution_id', '=', execution.id)
+      .where('node', '=', group.id)
+      .executeTakeFirstOrThrow()
+    if (row.state !== 'waiting') return
+    const nodes = items.map((node, index) => ({ node, position: row.position + 1 + index }))
+    await this.#insertNodes(tx, execution.id, nodes)
+    await this.changeNode(tx, execution, group.id, { state: 'running', startedAt: now }, now)
+  }
+
+  async #insertNodes(tx: Tx, id: ExecutionId, nodes: readonly { node: PlanNode; position: number }[]): Promise<void> {
+    const rows = nodes.map(({ node, position }) => ({
+      execution_id: id,
+      node: node.id,
+      kind: node.kind,
+      step: node.step,
+      position,
+      after: JSON.stringify(node.after),
+      state: 'waiting',
+      attempt: 0,
+      item: node.item === undefined ? null : JSON.stringify(node.item),
+    }))
+    for (let from = 0; from < rows.length; from += rowsAtOnce)
+      await tx
+        .insertInto('execution_nodes')
+        .values(rows.slice(from, from + rowsAtOnce))
+        .execute()
   }
 
   async setState(tx: Tx, execution: Execution, state: ExecutionState, now: EpochMs, reason?: string): Promise<void> {
@@ -108,13 +144,19 @@ export class ExecutionsStore {
       .updateTable('execution_nodes')
       .set({
         ...(change.state ? { state: change.state } : {}),
-        ...(change.decision ? { decision: JSON.stringify(change.decision) } : {}),
+        ...(change.decision
+          ? { decision: JSON.stringify(change.decision), shown: JSON.stringify(shownOf(change.decision)) }
+          : {}),
         ...(change.runId ? { run_id: change.runId } : {}),
         ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
         ...(change.result ? { result: JSON.stringify(change.result) } : {}),
         ...(change.error ? { error: JSON.stringify(change.error) } : {}),
         ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
         ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
+        ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
+        ...(change.failure ? { failure: change.failure } : {}),
+        // An earlier attempt's.
+        ...(change.state === 'succeeded' ? { error: null } : {}),
       })
       .where('execution_id', '=', execution.id)
       .where('node', '=', node)
@@ -151,20 +193,78 @@ export class ExecutionsStore {
       .where('execution_id', '=', id)
       .orderBy('position')
       .execute()
+    return rows.map(toNode)
+  }
+
+  async node(id: string, node: string): Promise<ExecutionNode | undefined> {
+    const row = await this.#db
+      .selectFrom('execution_nodes')
+      .selectAll()
+      .where('execution_id', '=', id)
+      .where('node', '=', node)
+      .executeTakeFirst()
+    return row && toNode(row)
+  }
+
+  /** As much of every node as folding needs. */
+  async lightNodes(id: string): Promise<LightNode[]> {
+    const rows = await this.#db
+      .selectFrom('execution_nodes')
+      .select(['node', 'kind', 'state', 'after', 'started_at', 'ended_at'])
+      .where('execution_id', '=', id)
+      .orderBy('position')
+      .execute()
     return rows.map((row) => ({
       id: row.node,
-      kind: row.kind as ExecutionNode['kind'],
-      step: row.step,
-      after: JSON.parse(row.after) as string[],
+      kind: row.kind as LightNode['kind'],
       state: row.state as NodeState,
-      attempt: row.attempt,
-      ...(row.decision ? { decision: JSON.parse(row.decision) as NodeDecision } : {}),
-      ...(row.run_id ? { runId: row.run_id as RunId } : {}),
-      ...(row.result ? { result: JSON.parse(row.result) as StepResult } : {}),
-      ...(row.error ? { error: JSON.parse(row.error) as ErrorBody } : {}),
+      after: row.after,
       ...(row.started_at === null ? {} : { startedAt: row.started_at }),
       ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
     }))
+  }
+
+  async nodeNames(id: string, limit: number): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('execution_nodes')
+      .select('node')
+      .where('execution_id', '=', id)
+      .orderBy('position')
+      .limit(limit)
+      .execute()
+    return rows.map(({ node }) => node)
+  }
+
+  /** What pages and lists show of the nodes, in the plan's order; keys' parts, which are long, are left where they are. */
+  async nodeViews(id: string, { group, state, after, limit, only }: NodesFilter = {}): Promise<NodePage> {
+    let query = this.#db
+      .selectFrom('execution_nodes')
+      .select([...shownColumns])
+      .where('execution_id', '=', id)
+      .orderBy('position')
+    if (after !== undefined) query = query.where('position', '>', after)
+    // `@` and `A` stand side by side: everything between `train@` and `trainA` begins with `train@`.
+    if (group !== undefined) query = query.where('node', '>=', `${group}@`).where('node', '<', `${group}A`)
+    if (state) query = query.where('state', '=', state)
+    if (limit !== undefined) query = query.limit(limit + 1)
+    const rows = only ? await this.#named(id, only) : await query.execute()
+    const items = limit === undefined ? rows : rows.slice(0, limit)
+    return { items: items.map(toView), ...(items.length < rows.length ? { next: items.at(-1)!.position } : {}) }
+  }
+
+  async #named(id: string, nodes: readonly string[]): Promise<ShownRow[]> {
+    const found: ShownRow[] = []
+    for (let from = 0; from < nodes.length; from += rowsAtOnce)
+      found.push(
+        ...(await this.#db
+          .selectFrom('execution_nodes')
+          .select([...shownColumns])
+          .where('execution_id', '=', id)
+          .where('node', 'in', nodes.slice(from, from + rowsAtOnce))
+          .orderBy('position')
+          .execute()),
+      )
+    return found
   }
 
   /** Executions that are not over, oldest first: what the engine has to carry on. */
@@ -211,6 +311,70 @@ export class ExecutionsStore {
   }
 }
 
+const rowsAtOnce = 500
+
+export type NodesFilter = {
+  /** All nodes that a matrix or a list made of this step. */
+  group?: string
+  state?: NodeState
+  /** The position of the last one of the page before. */
+  after?: number
+  limit?: number
+  only?: readonly string[]
+}
+export type NodePage = { items: NodeView[]; next?: number }
+
+/** A fan-out leaves room behind it for its items. */
+function placed(nodes: readonly PlanNode[]): { node: PlanNode; position: number }[] {
+  let position = 0
+  return nodes.map((node) => {
+    const at = position
+    position += node.kind === 'fan-out' ? 1 + mostSteps : 1
+    return { node, position: at }
+  })
+}
+
+const shownColumns = [
+  ...(['node', 'kind', 'step', 'position', 'after', 'state', 'run_id', 'attempt', 'result', 'error'] as const),
+  ...(['started_at', 'ended_at', 'not_before', 'failure', 'item', 'shown'] as const),
+]
+
+type NodeRow = Selectable<Tables['execution_nodes']>
+type ShownRow = Pick<NodeRow, (typeof shownColumns)[number]>
+
+const commonOf = (row: ShownRow) => ({
+  id: row.node,
+  kind: row.kind as ExecutionNode['kind'],
+  step: row.step,
+  after: JSON.parse(row.after) as string[],
+  state: row.state as NodeState,
+  attempt: row.attempt,
+  ...(row.item === null ? {} : { item: JSON.parse(row.item) as Item }),
+  ...(row.run_id ? { runId: row.run_id as RunId } : {}),
+  ...(row.error ? { error: JSON.parse(row.error) as ErrorBody } : {}),
+  ...(row.started_at === null ? {} : { startedAt: row.started_at }),
+  ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
+  ...(row.not_before === null ? {} : { notBefore: row.not_before }),
+  ...(row.failure ? { failure: row.failure as FailureKind } : {}),
+})
+
+const toNode = (row: NodeRow): ExecutionNode => ({
+  ...commonOf(row),
+  ...(row.decision ? { decision: JSON.parse(row.decision) as NodeDecision } : {}),
+  ...(row.result ? { result: JSON.parse(row.result) as StepResult } : {}),
+})
+
+function toView(row: ShownRow): NodeView {
+  const result = row.result ? (JSON.parse(row.result) as StepResult) : undefined
+  const model = result?.model
+  return {
+    ...commonOf(row),
+    ...(row.shown ? { decision: JSON.parse(row.shown) as ShownDecision } : {}),
+    ...(result ? { metrics: result.metrics } : {}),
+    ...(model ? { model: { name: model.name, loggedModelId: model.loggedModelId } } : {}),
+  }
+}
+
 function toExecution(row: NonNullable<ExecutionRow>): Execution {
   return {
     id: row.id as ExecutionId,
@@ -223,6 +387,7 @@ function toExecution(row: NonNullable<ExecutionRow>): Execution {
     state: row.state as ExecutionState,
     ...(row.reason ? { reason: row.reason } : {}),
     requestedBy: row.requested_by,
+    ...(row.resumes ? { resumes: row.resumes as ExecutionId } : {}),
     createdAt: row.created_at,
     ...(row.started_at === null ? {} : { startedAt: row.started_at }),
     ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),

@@ -6,6 +6,7 @@ export {
   type ExecutionNode,
   type ExecutionState,
   endedWell,
+  factsOf,
   isExecutionOver,
   type Trigger,
 } from './execution.ts'
@@ -13,4 +14,8 @@ export { ExecutionEngine } from './execution-engine.ts'
 export { executionEndpoints } from './executions-routes.ts'
 export { ExecutionsService, type StartRequest } from './executions-service.ts'
 export { ExecutionsStore } from './executions-store.ts'
-export { type DataCheckRequest, StepRunner } from './step-runner.ts'
+export { explainEndpoints } from './explain-routes.ts'
+export { FanOut } from './fan-out.ts'
+export { gpusOfThisMachine } from './gpu-devices.ts'
+export { StepRunner } from './step-runner.ts'
+export type { DataCheckRequest } from './step-work.ts'

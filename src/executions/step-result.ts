@@ -43,8 +43,13 @@ async function metricsOf(
   const owned = await tracking.runsOwnedBy(runId)
   const all: Record<string, number> = (await readMetricsFile(folders, 'metrics.json')) ?? {}
   for (const run of owned) Object.assign(all, await tracking.latestMetrics(run.runId))
-  return Object.assign(all, await tracking.latestMetrics(runId))
+  Object.assign(all, await tracking.latestMetrics(runId))
+  // What the machine was doing says nothing of the model, and is another each time.
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith(systemMetrics)))
 }
+
+/** MLflow's own prefix. */
+export const systemMetrics = 'system/'
 
 /** The newest ready model that the step or a run of its script logged; one of the declared name before others. */
 async function modelOf(

@@ -1,90 +1,68 @@
 import { appendFile, mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
-import type { ArtifactService } from '../artifacts/index.ts'
-import { type Db, transact } from '../db/index.ts'
-import type { Digest } from '../kernel/digest.ts'
+import { transact } from '../db/index.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
-import { newHexId, type RunId } from '../kernel/ids.ts'
-import {
-  type KeyParts,
-  type NodeDecision,
-  type PlanContext,
-  type Planner,
-  type PlanStore,
-  paramsOf,
-} from '../planning/index.ts'
-import type { Clock } from '../ports/clock.ts'
-import type { Environment, Environments } from '../ports/environments.ts'
-import type { CommandEnd, Executor } from '../ports/executor.ts'
-import type { ObjectStore } from '../ports/object-store.ts'
-import type { TrackingService } from '../tracking/index.ts'
+import { type CommitId, newHexId, type RunId } from '../kernel/ids.ts'
+import { type NodeDecision, type PlanContext, paramsOf } from '../planning/index.ts'
+import type { CommandEnd } from '../ports/executor.ts'
+import type { FailureKind } from '../projects/index.ts'
+import { artifactFolderOf } from '../tracking/index.ts'
+import { type Ended, executedNotebook, type Failure, failureOfAttempt, undeclared } from './attempt-end.ts'
+import { AttemptSecrets } from './attempt-secrets.ts'
+import { afterFailure } from './decide/after-failure.ts'
 import { runTags } from './decide/run-tags.ts'
-import { stepEnvironment } from './decide/step-environment.ts'
-import type { Execution, ExecutionNode } from './execution.ts'
+import { controlsOf, type Execution, type ExecutionNode } from './execution.ts'
 import type { ExecutionsStore, NodeChange } from './executions-store.ts'
-import { lastLines } from './log-tail.ts'
+import { GpuDevices } from './gpu-devices.ts'
+import { maskFile, StepLog } from './step-log.ts'
 import { paramsNotLogged, readStepResult } from './step-result.ts'
-import { type AttemptFolders, attemptFolders, layOut, modelFolder } from './workspace.ts'
+import { StepStarter } from './step-start.ts'
+import { type WatchParts, watchStep } from './step-watch.ts'
+import type { RunsDecision, StepRunnerParts, Work } from './step-work.ts'
+import { type AttemptFolders, attemptFolders, strayFiles } from './workspace.ts'
 
-export type StepRunnerParts = {
-  db: Db
-  clock: Clock
-  store: ExecutionsStore
-  planner: Planner
-  planStore: PlanStore
-  objects: ObjectStore
-  artifacts: ArtifactService
-  executor: Executor
-  environments: Environments
-  tracking: TrackingService
-  access: AccessService
-  /** Throws DataChecksFailed with the offending rows. */
-  checkData: (request: DataCheckRequest) => Promise<void>
-  workDir: string
-  trackingUri: () => string
-  bootstrapPath: string
-  systemPath: string
-  machine: { name: string; environment: Record<string, string> }
-  variable: (name: string) => string | undefined
-}
-
-export type DataCheckRequest = { context: PlanContext; dataset: string; path: string; digest: Digest }
-
-export type RunsDecision = Extract<NodeDecision, { outcome: 'runs' }>
-
-/** What is needed to carry one node on, from whatever state it is in. */
-export type Work = {
-  execution: Execution
-  context: PlanContext
-  node: ExecutionNode
-  cancelled: AbortSignal
-  shutdown: AbortSignal
-}
-
-/** A step that a crash lost is tried anew so many times. */
-const attemptsAfterLoss = 3
 const killGraceMs = 5_000
 const toldAsRunningAfterMs = 50
+const tailLines = 200
+const toldStrays = 5
+const commitsInMind = 8
 
 /** Carries one node from where it stands to its end; every line may be the last before a crash. */
 export class StepRunner {
   readonly #parts: StepRunnerParts
   readonly #experiments = new Map<string, string>()
-  /** Between a step's announcement and its start. */
-  readonly #tokens = new Map<RunId, string>()
+  readonly #secrets: AttemptSecrets
+  readonly #gpus: GpuDevices
+  readonly #starter: StepStarter
+  readonly #commits = new Map<CommitId, Promise<ReadonlySet<string>>>()
 
   constructor(parts: StepRunnerParts) {
     this.#parts = parts
+    this.#secrets = new AttemptSecrets(parts.box)
+    this.#gpus = new GpuDevices(parts.gpuCount)
+    const folders: StepRunner['folders'] = (executionId, node) => this.folders(executionId, node)
+    this.#starter = new StepStarter(parts, { secrets: this.#secrets, gpus: this.#gpus, folders })
   }
 
   folders(executionId: string, node: Pick<ExecutionNode, 'id' | 'attempt'>): AttemptFolders {
     return attemptFolders(this.#parts.workDir, executionId, node.id, node.attempt)
   }
 
-  logPath(executionId: string, node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>): string {
+  #logPath(executionId: string, node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>): string {
     const { dir } = this.folders(executionId, node)
     return node.kind === 'environment' ? join(dir, 'log') : this.#parts.executor.logPath(dir)
+  }
+
+  /** The one way to read what a node wrote: secrets are masked in it. */
+  async logOf(
+    executionId: string,
+    node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>,
+    { ended }: { ended: boolean },
+  ): Promise<StepLog> {
+    const { dir } = this.folders(executionId, node)
+    const [mask, gap] = await Promise.all([this.#secrets.maskFor(dir), this.#parts.executor.logGap(dir)])
+    return new StepLog({ path: this.#logPath(executionId, node), mask, gap, ended })
   }
 
   /** Records that the node is about to start: its run, its attempt and why. From here on a crash is noticed. */
@@ -108,7 +86,7 @@ export class StepRunner {
           startedAt: now,
           tags: runTags({ machine: this.#parts.machine.name, execution, node, context, decision }),
         })
-        this.#tokens.set(announced.runId, await this.#parts.access.issueStepToken(tx, announced.runId))
+        this.#starter.expect(announced.runId, await this.#parts.access.issueStepToken(tx, announced.runId))
       }
       await this.#change(tx, execution, announced, {
         state: 'starting',
@@ -137,11 +115,19 @@ export class StepRunner {
       if (!isAppError(error) || error.culprit === 'ours') throw error
       await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
     }
+    if (!work.shutdown.aborted && work.node.kind !== 'environment') this.#letGo(work)
+  }
+
+  /** What an attempt that is over still holds of the machine. */
+  #letGo({ execution, node }: Work): void {
+    const { dir } = this.folders(execution.id, node)
+    this.#parts.executor.dissolve(dir)
+    this.#gpus.release(dir)
   }
 
   async #carryEnvironment({ execution, context, node, cancelled, shutdown }: Work): Promise<void> {
     const { planner, environments, clock } = this.#parts
-    const log = this.logPath(execution.id, node)
+    const log = this.#logPath(execution.id, node)
     await mkdir(dirname(log), { recursive: true })
     let writing = Promise.resolve()
     const onLine = (line: string) => {
@@ -151,7 +137,7 @@ export class StepRunner {
     try {
       const request = (await planner.environmentRequest(context))!
       const lock =
-        (await planner.knownLock(request)) ??
+        (await planner.knownLock(request, context)) ??
         (await planner.rememberLock(request, await environments.resolve(request, onLine, signal)))
       await environments.ensure(lock, onLine, signal)
       const decision: NodeDecision = { outcome: 'runs', key: lock.digest, reasons: node.decision?.reasons ?? [] }
@@ -167,122 +153,59 @@ export class StepRunner {
     const { execution, node } = work
     const folders = this.folders(execution.id, node)
     const seen = await this.#parts.executor.observe(folders.dir)
-    if (seen.state === 'absent') await this.#start(work, folders)
+    if (seen.state === 'absent') await this.#starter.start(work, folders)
+    else this.#gpus.adopt(folders.dir)
+    // A cancel that came while it started found nothing to end.
+    if (seen.state === 'absent' && work.cancelled.aborted) await this.kill(execution.id, node)
     const end = await this.#endOf(work, folders)
     if (work.shutdown.aborted) return
     if (work.cancelled.aborted) await this.#cancelled(work)
-    else if (end.code === undefined) await this.#lost(work)
+    else if (end.code === undefined) await this.#lost(work, folders)
     else await this.#settle(work, folders, end)
   }
 
-  /** `running` is only told of what runs for a moment: a step that is over at once costs no transaction for it. */
+  /** `running` is only told of what runs for a moment: a step that is over at once costs no transaction for it, and is not watched. */
   async #endOf(work: Work, folders: AttemptFolders): Promise<CommandEnd> {
-    const ended = this.#parts.executor.ended(folders.dir, work.shutdown)
-    if (work.node.state === 'running') return ended
-    const enough = new AbortController()
-    const soon = ended.finally(() => enough.abort())
-    await Promise.race([soon, this.#parts.clock.sleep(toldAsRunningAfterMs, enough.signal)])
-    if (!enough.signal.aborted) await this.#markRunning(work)
-    return soon
+    const over = new AbortController()
+    const ended = this.#parts.executor.ended(folders.dir, work.shutdown).finally(() => over.abort())
+    if (work.node.state !== 'running')
+      await Promise.race([ended, this.#parts.clock.sleep(toldAsRunningAfterMs, over.signal)])
+    if (over.signal.aborted) return ended
+    const watching = this.#watch(work, folders, over.signal)
+    try {
+      if (work.node.state !== 'running') await this.#markRunning(work)
+      return await ended
+    } finally {
+      over.abort()
+      await watching
+    }
+  }
+
+  async #watch({ context, node }: Work, { dir }: AttemptFolders, over: AbortSignal): Promise<void> {
+    const { clock, executor, machine, logBytes, tracking, db, log } = this.#parts
+    const trouble = (error: unknown) => log.error({ err: error, node: node.id }, 'a step could not be watched')
+    const logMetrics: WatchParts['logMetrics'] = (metrics) =>
+      transact(db, (tx) => tracking.logMetrics(tx, node.runId!, metrics)).catch(trouble)
+    const parts: WatchParts = {
+      clock,
+      executor,
+      machine,
+      gpus: machine.gpus,
+      logBytes,
+      killGraceMs,
+      logMetrics,
+      trouble,
+    }
+    await watchStep(parts, { dir, timeoutMs: context.file.steps[node.step]!.timeoutMs, over }).catch(trouble)
   }
 
   /** Cancelled is what nothing is left of: the command may be gone before its children are. */
   async #cancelled(work: Work): Promise<void> {
     const { execution, node } = work
     await this.kill(execution.id, node)
+    await this.#closeLog(this.folders(execution.id, node))
     const error = new AppError('Conflict', `"${node.id}" was cancelled.`, 'Start the execution again when you want it.')
     await this.#endBadly(work, 'cancelled', error)
-  }
-
-  async #start(work: Work, folders: AttemptFolders): Promise<void> {
-    const { node, context, cancelled } = work
-    const { key, environment } = await this.#facts(work)
-    await layOut(this.#parts, folders, key)
-    for (const dep of context.file.steps[node.step]!.deps)
-      if (dep.kind === 'data') await this.#checkData(context, dep.name, folders)
-    const token = await this.#tokenFor(node.runId!)
-    if (cancelled.aborted)
-      throw new AppError(
-        'Conflict',
-        `"${node.id}" was cancelled before it started.`,
-        'Start the execution again when you want it.',
-      )
-    await this.#parts.executor.start({
-      dir: folders.dir,
-      cwd: folders.workspace,
-      command: key.command,
-      env: this.#environment(work, folders, key, environment, token),
-    })
-    // A cancel that came while it started found nothing to end.
-    if (cancelled.aborted) await this.kill(work.execution.id, node)
-  }
-
-  /** The one of the announcement; after a crash in between, which nobody knows any more, another one. */
-  async #tokenFor(runId: RunId): Promise<string> {
-    const issued = this.#tokens.get(runId)
-    this.#tokens.delete(runId)
-    if (issued) return issued
-    return transact(this.#parts.db, async (tx) => {
-      await this.#parts.access.withdrawStepTokens(tx, runId)
-      return this.#parts.access.issueStepToken(tx, runId)
-    })
-  }
-
-  async #checkData(context: PlanContext, dataset: string, folders: AttemptFolders): Promise<void> {
-    const data = context.data[dataset]!
-    await this.#parts.checkData({ context, dataset, path: join(folders.workspace, data.path), digest: data.digest })
-  }
-
-  async #facts(work: Work): Promise<{ key: KeyParts; environment: Environment | undefined }> {
-    const key = (work.node.decision as RunsDecision).parts!
-    if (key.environment === 'none') return { key, environment: undefined }
-    const lock = (await this.#parts.planner.lockByDigest(key.environment))!
-    return {
-      key,
-      environment: await this.#parts.environments.ensure(
-        lock,
-        () => {},
-        AbortSignal.any([work.cancelled, work.shutdown]),
-      ),
-    }
-  }
-
-  #environment(
-    work: Work,
-    folders: AttemptFolders,
-    key: KeyParts,
-    environment: Environment | undefined,
-    token: string,
-  ): Record<string, string> {
-    const { context, node } = work
-    const step = context.file.steps[node.step]!
-    const data = step.deps.flatMap((dep) =>
-      dep.kind === 'data' ? [[dep.name, join(folders.workspace, context.data[dep.name]!.path)]] : [],
-    )
-    const models = step.deps.flatMap((dep) =>
-      dep.kind === 'model' ? [[dep.name, join(folders.workspace, modelFolder(dep.name))]] : [],
-    )
-    const variables = step.env.flatMap((name) => {
-      const value = this.#parts.variable(name)
-      return value === undefined ? [] : [[name, value]]
-    })
-    return stepEnvironment({
-      workspace: folders.workspace,
-      home: folders.home,
-      temporary: folders.temporary,
-      trackingUri: this.#parts.trackingUri(),
-      runId: node.runId!,
-      token,
-      seed: key.seed,
-      params: key.params,
-      data: Object.fromEntries(data),
-      models: Object.fromEntries(models),
-      ...(environment ? { python: { binPath: environment.binPath } } : {}),
-      bootstrapPath: this.#parts.bootstrapPath,
-      systemPath: this.#parts.systemPath,
-      variables: Object.fromEntries(variables),
-      machine: this.#parts.machine.environment,
-    })
   }
 
   async #markRunning({ execution, node }: Work): Promise<void> {
@@ -292,61 +215,151 @@ export class StepRunner {
 
   async #settle(work: Work, folders: AttemptFolders, end: CommandEnd): Promise<void> {
     const { execution, node, context } = work
+    const ended = await this.#endedOf(work, folders)
+    await this.#keepNotebook(work, folders)
     if (end.code !== 0) {
       await this.#parts.executor.kill(folders.dir, 0)
-      throw await this.#commandFailed(work, end)
+      await this.#closeLog(folders)
+      return this.#failed(work, await failureOfAttempt(ended, { ...end, code: end.code! }))
     }
+    await this.#tellStrays(work, folders)
+    await this.#closeLog(folders)
+    const unread = await undeclared(ended)
+    if (unread) throw unread
     const step = context.file.steps[node.step]!
     const decision = node.decision as RunsDecision
     const result = await readStepResult(this.#parts, { node, step, folders })
     const params = await paramsNotLogged(this.#parts, node.runId!, paramsOf(step, context.set))
     const now = this.#parts.clock.now()
     await transact(this.#parts.db, async (tx) => {
-      await this.#parts.planStore.rememberResult(tx, {
+      const { id: executionId, project, commit } = execution
+      const kept = {
         key: decision.key,
-        project: execution.project,
+        project,
         step: node.id,
         parts: decision.parts!,
         result,
+        executionId,
+        commit,
         now,
-      })
+      }
+      // What came of a clock that stood still is true for nobody else.
+      if (!controlsOf(execution).controls)
+        await this.#parts.planStore.rememberResult(tx, kept, { replaces: execution.trigger.kind !== 'reproduction' })
       if (params.length > 0) await this.#parts.tracking.logParams(tx, node.runId!, params)
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
   }
 
-  async #commandFailed({ execution, node }: Work, end: CommandEnd): Promise<AppError> {
-    const tail = await lastLines(this.logPath(execution.id, node))
-    const said = tail ? ` Its last words: ${tail}` : ''
-    return new AppError(
-      'StepFailed',
-      `"${node.id}" ended with exit status ${end.code}.${said}`,
-      `Read its log: modelwright logs ${execution.id} ${node.id}${/No such file or directory|FileNotFoundError/.test(tail) ? '. A step sees only the files that its deps: declare' : ''}`,
-    )
+  async #endedOf({ execution, node, context }: Work, folders: AttemptFolders): Promise<Ended> {
+    return {
+      executionId: execution.id,
+      node: node.id,
+      step: context.file.steps[node.step]!,
+      file: context.file,
+      folders,
+      key: (node.decision as RunsDecision).parts!,
+      commitPaths: () => this.#pathsOf(execution),
+      tail: async () => (await (await this.logOf(execution.id, node, { ended: true })).tail(tailLines)).text,
+    }
   }
 
-  async #lost(work: Work): Promise<void> {
-    const { execution, node } = work
-    // Its children may have outlived the runner.
-    await this.kill(execution.id, node)
-    if (node.attempt >= attemptsAfterLoss)
-      throw new AppError(
-        'StepLost',
-        `"${node.id}" was lost ${node.attempt} times without an exit status.`,
-        'Look into the machine (memory, power), then start the execution again.',
-      )
+  /** Read for a failure only, and once for the many that one commit may have. */
+  #pathsOf({ project, commit }: Execution): Promise<ReadonlySet<string>> {
+    const known = this.#commits.get(commit)
+    if (known) return known
+    const reading = this.#parts.repositories
+      .tree(project, commit)
+      .then((entries) => new Set(entries.map(({ path }) => path)))
+    reading.catch(() => this.#commits.delete(commit))
+    const [oldest] = this.#commits.keys()
+    if (this.#commits.size >= commitsInMind && oldest) this.#commits.delete(oldest)
+    this.#commits.set(commit, reading)
+    return reading
+  }
+
+  /** Once nothing writes to it any more: secrets go from the log for good, and then what was needed to mask them. */
+  async #closeLog({ dir }: AttemptFolders): Promise<void> {
+    const mask = await this.#secrets.maskFor(dir)
+    if (mask.reach === 0) return
+    await maskFile(this.#parts.executor.logPath(dir), mask, await this.#parts.executor.logGap(dir))
+    await this.#secrets.forget(dir)
+  }
+
+  /** What a step wrote and did not declare is not an error, but somebody may look for it. */
+  async #tellStrays({ context, node }: Work, folders: AttemptFolders): Promise<void> {
+    const step = context.file.steps[node.step]!
+    if (!step.isolated) return
+    const { files, outs } = (node.decision as RunsDecision).parts!
+    const own = [step.checkpoints, typeof step.metrics === 'string' ? step.metrics : 'metrics.json', step.notebook]
+    const known = [...Object.keys(files), ...outs, ...own.flatMap((path) => path ?? [])]
+    const strays = await strayFiles(folders, known, toldStrays + 1)
+    const lines = strays
+      .slice(0, toldStrays)
+      .map((path) => `modelwright: wrote "${path}", which no outs: names: it is thrown away\n`)
+    if (strays.length > toldStrays) lines.push('modelwright: and more that no outs: names\n')
+    if (lines.length > 0) await appendFile(this.#parts.executor.logPath(folders.dir), lines.join(''))
+  }
+
+  /** Also of a step that failed: there the cell says why. */
+  async #keepNotebook({ context, node }: Work, folders: AttemptFolders): Promise<void> {
+    const { notebook } = context.file.steps[node.step]!
+    const file = notebook === undefined ? undefined : await executedNotebook(folders)
+    if (!file) return
+    const folder = artifactFolderOf((await this.#parts.tracking.run(node.runId!)).artifactUri)
+    if (folder !== undefined)
+      await this.#parts.artifacts.files.put(`${folder}/notebooks/${basename(notebook!)}`, file.createReadStream())
+    else await file.close()
+  }
+
+  /** Ends the attempt, and the step with it unless it may be tried again. */
+  async #failed(work: Work, { kind, error, final }: Failure): Promise<void> {
+    const { execution, node, context } = work
+    const now = this.#parts.clock.now()
+    const after = final
+      ? { outcome: 'ends' as const }
+      : afterFailure(context.file.steps[node.step]!.retries, kind, node.attempt, now)
+    if (after.outcome === 'ends') return this.#endBadly(work, 'failed', error, kind)
     await transact(this.#parts.db, async (tx) => {
-      await this.#endRun(tx, node, 'KILLED', this.#parts.clock.now())
-      await this.#change(tx, execution, node, { state: 'waiting' })
+      await this.#endRun(tx, node, kind === 'lost' ? 'KILLED' : 'FAILED', now)
+      await this.#change(tx, execution, node, {
+        state: 'waiting',
+        notBefore: after.notBefore,
+        failure: kind,
+        error: error.toJSON(),
+      })
     })
   }
 
-  async #endBadly({ execution, node }: Work, state: 'failed' | 'cancelled', error: AppError): Promise<void> {
+  async #lost(work: Work, folders: AttemptFolders): Promise<void> {
+    const { execution, node } = work
+    // Its children may have outlived the runner.
+    await this.kill(execution.id, node)
+    await this.#closeLog(folders)
+    const error = new AppError(
+      'StepLost',
+      `"${node.id}" was lost ${node.attempt === 1 ? 'once' : `${node.attempt} times`} without an exit status.`,
+      'Look into the machine (memory, power), then start the execution again.',
+    )
+    await this.#failed(work, { kind: 'lost', error, final: false })
+  }
+
+  async #endBadly(
+    { execution, node }: Work,
+    state: 'failed' | 'cancelled',
+    error: AppError,
+    failure?: FailureKind,
+  ): Promise<void> {
     const now = this.#parts.clock.now()
     await transact(this.#parts.db, async (tx) => {
       if (node.runId) await this.#endRun(tx, node, state === 'cancelled' ? 'KILLED' : 'FAILED', now)
-      await this.#change(tx, execution, node, { state, error: error.toJSON(), endedAt: now })
+      await this.#change(tx, execution, node, {
+        state,
+        error: error.toJSON(),
+        endedAt: now,
+        ...(failure ? { failure } : {}),
+      })
     })
   }
 
@@ -356,7 +369,9 @@ export class StepRunner {
     status: 'FINISHED' | 'FAILED' | 'KILLED',
     now: number,
   ): Promise<void> {
-    await this.#parts.tracking.endRun(tx, node.runId!, status, now)
+    const { price, tracking } = this.#parts
+    if (price) await tracking.setTags(tx, node.runId!, costTags(price, now - (node.startedAt ?? now)))
+    await tracking.endRun(tx, node.runId!, status, now)
     await this.#parts.access.withdrawStepTokens(tx, node.runId!)
   }
 
@@ -373,10 +388,12 @@ export class StepRunner {
     const carried = nodes.filter((node) => node.attempt > 0 && node.kind !== 'environment')
     if (carried.length === 0) return
     await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
-    for (const node of carried.filter(({ state }) => state === 'succeeded')) {
-      const { workspace, home, temporary } = this.folders(executionId, node)
-      await Promise.all([workspace, home, temporary].map((folder) => rm(folder, { recursive: true, force: true })))
-    }
+    for (const { id, attempt: last } of carried.filter(({ state }) => state === 'succeeded'))
+      for (let attempt = last; attempt > 0; attempt--) {
+        const { workspace, home, temporary, notes, dir } = this.folders(executionId, { id, attempt })
+        const gone = [workspace, home, temporary, notes, join(dir, 'veil'), join(dir, 'checkpoints')]
+        await Promise.all(gone.map((folder) => rm(folder, { recursive: true, force: true })))
+      }
   }
 
   #change(
@@ -388,3 +405,8 @@ export class StepRunner {
     return this.#parts.store.changeNode(tx, execution, node.id, change, this.#parts.clock.now())
   }
 }
+
+const costTags = ({ perHour, currency }: { perHour: number; currency: string }, ms: number) => [
+  { key: 'modelwright.machine_seconds', value: (ms / 1000).toFixed(1) },
+  { key: 'modelwright.cost', value: `${((perHour * ms) / 3_600_000).toFixed(4)} ${currency}` },
+]

@@ -1,35 +1,133 @@
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ArtifactService } from '../artifacts/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError, messageOf } from '../kernel/errors.ts'
+import type { CommitId } from '../kernel/ids.ts'
 import type { KeyParts } from '../planning/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
+import type { Repositories, TreeEntry } from '../ports/repository.ts'
 
 type Parts = { objects: ObjectStore; artifacts: ArtifactService }
 
-/** Where the files of one attempt lie. */
-export type AttemptFolders = { dir: string; workspace: string; home: string; temporary: string }
+/** Where the files of one attempt lie; `notes` is what the bootstrap writes beside the workspace. */
+export type AttemptFolders = { dir: string; workspace: string; home: string; temporary: string; notes: string }
 
 export function attemptFolders(workDir: string, executionId: string, node: string, attempt: number): AttemptFolders {
   const dir = join(workDir, executionId, node, String(attempt))
-  return { dir, workspace: join(dir, 'workspace'), home: join(dir, 'home'), temporary: join(dir, 'tmp') }
+  return {
+    dir,
+    workspace: join(dir, 'workspace'),
+    home: join(dir, 'home'),
+    temporary: join(dir, 'tmp'),
+    notes: join(dir, 'notes'),
+  }
 }
 
 /** Where a model lies inside a workspace, relative to it. */
 export const modelFolder = (name: string): string => join('.modelwright', 'models', name)
 
-/** Lays out what a step declared, and nothing else; a half-laid workspace of a crash is thrown away first. */
-export async function layOut(parts: Parts, folders: AttemptFolders, key: KeyParts): Promise<void> {
+/** Lays out what a step declared, over what lies `below` it; a half-laid workspace of a crash is thrown away first. */
+export async function layOut(
+  parts: Parts,
+  folders: AttemptFolders,
+  key: KeyParts,
+  below: () => Promise<void>,
+): Promise<void> {
   await rm(folders.workspace, { recursive: true, force: true })
   await Promise.all(
-    [folders.workspace, folders.home, folders.temporary].map((folder) => mkdir(folder, { recursive: true })),
+    [folders.workspace, folders.home, folders.temporary, folders.notes].map((folder) =>
+      mkdir(folder, { recursive: true }),
+    ),
   )
+  await below()
   for (const [path, content] of Object.entries(key.files)) {
     if (path.startsWith('model:')) await layOutModel(parts, folders, path.slice('model:'.length), content as Digest)
     else await layOutFile(parts, folders, path, content, key)
   }
   for (const out of key.outs) await mkdir(dirname(join(folders.workspace, out)), { recursive: true })
+}
+
+/** `isolated: false`: all of the commit, as a checkout has it; what is declared is laid over it. */
+export async function layOutCheckout(
+  repositories: Pick<Repositories, 'tree' | 'readBlob'>,
+  { project, commit }: { project: string; commit: CommitId },
+  { workspace }: AttemptFolders,
+): Promise<void> {
+  const entries = await repositories.tree(project, commit)
+  for (let from = 0; from < entries.length; from += filesAtOnce)
+    await Promise.all(
+      entries.slice(from, from + filesAtOnce).map((entry) => layOutEntry(repositories, project, entry, workspace)),
+    )
+}
+
+const filesAtOnce = 16
+
+async function layOutEntry(
+  repositories: Pick<Repositories, 'readBlob'>,
+  project: string,
+  { path, mode, blob }: TreeEntry,
+  workspace: string,
+): Promise<void> {
+  const target = join(workspace, path)
+  // A submodule's commit is not kept here: its folder is there and empty, as in a clone without it.
+  await mkdir(mode === 'submodule' ? target : dirname(target), { recursive: true })
+  if (mode === 'submodule') return
+  const bytes = await repositories.readBlob(project, blob)
+  await rm(target, { force: true })
+  if (mode === 'symlink') await symlink(Buffer.from(bytes).toString('utf8'), target)
+  else await writeFile(target, bytes).then(() => chmod(target, mode === 'executable' ? 0o755 : 0o644))
+}
+
+/**
+ * Checkpoints go from the attempt that left them to this one: moved, and first to a place beside the workspace, so that a crash while
+ * the workspace is laid out loses nothing. `attempts`: this one first, then the earlier ones, the newest first.
+ */
+export async function takeCheckpoints(folder: string, attempts: readonly AttemptFolders[]): Promise<void> {
+  const aside = join(attempts[0]!.dir, 'checkpoints')
+  if (await isThere(aside)) return
+  await mkdir(attempts[0]!.dir, { recursive: true })
+  for (const { workspace, dir } of attempts)
+    for (const left of [join(workspace, folder), join(dir, 'checkpoints')])
+      if (left !== aside && (await isThere(left)) && (await readdir(left)).length > 0) return rename(left, aside)
+}
+
+/** After the workspace was laid out; the folder is there also where nothing was left. */
+export async function putCheckpoints(folder: string, { dir, workspace }: AttemptFolders): Promise<void> {
+  const target = join(workspace, folder)
+  await mkdir(dirname(target), { recursive: true })
+  const aside = join(dir, 'checkpoints')
+  if (!(await isThere(aside))) return void (await mkdir(target, { recursive: true }))
+  await rm(target, { recursive: true, force: true })
+  await rename(aside, target)
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Files of the workspace that are neither what was laid out nor under one of the paths: what is thrown away without having been declared. */
+export async function strayFiles(
+  { workspace }: AttemptFolders,
+  known: readonly string[],
+  most: number,
+): Promise<string[]> {
+  const exact = new Set(known)
+  const above = new Set(known.flatMap((path) => path.split('/').map((_, end, parts) => parts.slice(0, end).join('/'))))
+  const found: string[] = []
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(join(workspace, folder), { withFileTypes: true })) {
+      const path = folder ? `${folder}/${entry.name}` : entry.name
+      if (found.length >= most) return
+      if (exact.has(path) || entry.name === '__pycache__' || entry.name.startsWith('.')) continue
+      if (entry.isDirectory()) await walk(path)
+      else if (!above.has(path)) found.push(path)
+    }
+  }
+  await walk('')
+  return found
 }
 
 async function layOutModel(parts: Parts, folders: AttemptFolders, name: string, tree: Digest): Promise<void> {

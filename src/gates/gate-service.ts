@@ -24,6 +24,8 @@ export class GateService {
   async onExecutionFinished({ executionId, outcome }: EventPayloads['execution.finished']): Promise<void> {
     if (outcome !== 'succeeded') return
     const { execution, nodes } = await this.#parts.executions.get(executionId)
+    // What is made again is held against the version that it was, not against a gate.
+    if (execution.trigger.kind === 'reproduction') return
     const { file } = await this.#parts.projects.fileAt(execution.project, execution.commit)
     for (const model of candidatesIn(file, nodes)) {
       const gate = file.models[model]?.gate

@@ -47,6 +47,7 @@ export type EventPayloads = {
   'deployment.observed': Place & { state: string; reason?: string }
   'labels.received': { project: string; count: number }
   'drift.judged': Place & { alertId: string; outcome: string; features: string[] }
+  'reproduction.changed': { project: string; reproductionId: string; digest: Digest; state: string }
   'retraining.decided': Place & { outcome: string; executionId?: ExecutionId }
 }
 

@@ -9,6 +9,19 @@ export function parseShare(text: string | number): Share | undefined {
   return share >= 0 && share <= 1 ? share : undefined
 }
 
+const byteUnits: Record<string, number> = {
+  ...{ '': 1, B: 1, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 },
+  ...{ KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 },
+}
+
+/** `512MB`, `4 GiB` or `1000` → bytes; undefined where the text is no amount above nothing. */
+export function parseBytes(text: string): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/.exec(text)
+  const unit = match && byteUnits[match[2]!.toUpperCase()]
+  const bytes = unit ? Math.round(Number(match[1]) * unit) : 0
+  return bytes > 0 && Number.isSafeInteger(bytes) ? bytes : undefined
+}
+
 /** Bytes → `850 B`, `12.4 kB`, `3.2 MB` (powers of 1000). */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const

@@ -117,7 +117,7 @@ export class DiffService {
   }
 
   async #executionSide(id: string): Promise<Side> {
-    const detail = await this.#ask(getExecution, { params: { id } })
+    const detail = await this.#ask(getExecution, { params: { id }, query: {} })
     const runs = await Promise.all(
       detail.nodes.flatMap((node) =>
         node.runId ? [this.#tracking.run(node.runId).then((run) => ({ node, run }))] : [],
@@ -147,7 +147,7 @@ export class DiffService {
   }
 
   #execution(id: string): Promise<OutputOf<typeof getExecution> | undefined> {
-    return this.#ask(getExecution, { params: { id } }).catch(() => undefined)
+    return this.#ask(getExecution, { params: { id }, query: {} }).catch(() => undefined)
   }
 
   async #data(

@@ -44,6 +44,16 @@ const lockShape = z.object({
   packages: z.int().optional(),
 })
 
+/** The newest verdict on whether a version can be made again from its record; or what became of asking. */
+const reproducedShape = z.object({
+  id: z.string(),
+  state: z.enum(['running', 'judged', 'failed']),
+  outcome: z.enum(['identical', 'equal within tolerance', 'different']).optional(),
+  text: z.string().describe('“reproducible: bit for bit, checked 2026-03-01”'),
+  sentence: z.string().optional(),
+  at: z.int(),
+})
+
 /** Where a model version comes from, from its manifest on. */
 const versionStoryShape = z.object({
   project: z.string(),
@@ -61,6 +71,7 @@ const versionStoryShape = z.object({
   data: z.array(dataShape),
   environment: lockShape,
   verdict: verdictShape.optional(),
+  reproduced: reproducedShape.optional(),
 })
 
 const declaredShape = z.object({
@@ -177,6 +188,7 @@ export const listVersions = route({
         serves: z.array(z.object({ environment: z.string(), weight: z.number() })),
         declared: z.array(z.string()).describe('environments whose Git state names it'),
         barred: z.array(z.object({ environment: z.string(), reason: z.string() })),
+        reproduced: reproducedShape.optional(),
       }),
     ),
     nextPageToken: z.string().optional(),
@@ -234,6 +246,93 @@ export const diffRuns = route({
     same: z.object({ params: z.int(), metrics: z.int(), data: z.int() }).describe('how many are equal'),
   }),
   errors: ['NotFound'],
+})
+
+const thingKind = z.enum([
+  ...['commit', 'environment', 'data', 'file', 'execution', 'run'],
+  ...['logged model', 'version', 'deployment', 'prediction'],
+] as const)
+
+const lineageQuestion = z.object({
+  project: z.string(),
+  of: z
+    .string()
+    .max(500)
+    .describe(
+      'a dataset, a path, a commit, run, execution, model, MODEL@VERSION, environment, digest, or prediction id',
+    ),
+  direction: z.enum(['up', 'down', 'both']).default('both'),
+  depth: z.coerce.number().int().min(1).max(1000).default(6),
+})
+
+export const getLineage = route({
+  id: 'lineage.get',
+  summary: 'What anything came from, and what came of it',
+  method: 'GET',
+  path: '/api/v1/lineage',
+  access: 'read',
+  query: lineageQuestion,
+  output: z.object({
+    project: z.string(),
+    of: z.string(),
+    direction: z.enum(['up', 'down', 'both']),
+    depth: z.int(),
+    things: z.array(
+      z.object({
+        id: z.string(),
+        kind: thingKind,
+        name: z.string(),
+        ref: z.string().describe('digest, commit, or id: what others know it by'),
+        at: z.int().optional(),
+        distance: z.int().describe('steps away from what was asked for; negative upstream'),
+        asked: z.literal(true).optional(),
+      }),
+    ),
+    lines: z.array(z.object({ from: z.string(), to: z.string() })).describe('from what was taken to what came of it'),
+    more: z.boolean().describe('there is more than was walked to'),
+    cut: z.boolean().describe('the project has older executions that were not looked at'),
+  }),
+  errors: ['NotFound'],
+})
+
+export const getOpenLineage = route({
+  id: 'lineage.openlineage',
+  summary: 'The same as OpenLineage RunEvents (2-0-2)',
+  method: 'GET',
+  path: '/api/v1/lineage/openlineage',
+  access: 'read',
+  query: lineageQuestion,
+  output: z.object({ events: z.array(z.looseObject({})) }),
+  errors: ['NotFound'],
+})
+
+const rowModel = z.object({ name: z.string(), digest: z.string(), serves: z.array(z.string()) })
+
+export const findRow = route({
+  id: 'lineage.row',
+  summary: 'Which versions of a dataset hold a row, and which models came of them',
+  method: 'GET',
+  path: '/api/v1/lineage/rows',
+  access: 'read',
+  query: z.object({ project: z.string(), dataset: z.string(), key: z.string().max(10_000) }),
+  output: z.object({
+    project: z.string(),
+    dataset: z.string(),
+    keyColumn: z.string(),
+    key: z.string(),
+    share: z
+      .number()
+      .describe('its fixed place in [0, 1): which rows are held out is decided by it where code does so'),
+    looked: z.int().describe('how many versions of the dataset there are'),
+    versions: z.array(
+      contentShape.omit({ rows: true }).extend({ row: z.int().describe('counted from 1'), models: z.array(rowModel) }),
+    ),
+    models: z.array(rowModel).describe('of all of them, each once'),
+    unread: z
+      .array(z.object({ digest: z.string(), reason: z.string() }))
+      .describe('versions that could not be searched'),
+  }),
+  errors: ['NotFound', 'Conflict'],
 })
 
 export const getHealth = route({

@@ -3,6 +3,7 @@ import type { Db } from '../db/index.ts'
 import { type Endpoint, endpoint } from '../kernel/route.ts'
 import type { Planner } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { ObjectStore } from '../ports/object-store.ts'
 import type { Repositories } from '../ports/repository.ts'
 import type { ProjectsService } from '../projects/index.ts'
 import type { PromotionsService } from '../promotions/index.ts'
@@ -12,14 +13,20 @@ import { healthOf } from './health-view.ts'
 import { inProcessClient } from './in-process-client.ts'
 import {
   diffRuns,
+  findRow,
   getHealth,
+  getLineage,
+  getOpenLineage,
   getOverview,
   listVersions,
   whyEnvironment,
   whyPrediction,
   whyVersion,
 } from './lineage-contract.ts'
+import { LineageService } from './lineage-service.ts'
+import { LineageViews } from './lineage-views.ts'
 import { OverviewService } from './overview-service.ts'
+import { RowService } from './row-service.ts'
 import { VersionStories } from './version-stories.ts'
 import { VersionViews } from './version-views.ts'
 import { WhyService } from './why-service.ts'
@@ -32,6 +39,7 @@ type LineageParts = {
   projects: ProjectsService
   promotions: PromotionsService
   artifacts: ArtifactService
+  objects: ObjectStore
   planner: Planner
   tracking: TrackingService
   repositories: Repositories
@@ -44,6 +52,14 @@ export function lineageEndpoints(parts: LineageParts): Endpoint[] {
   const why = new WhyService({ ask, stories, views })
   const overviews = new OverviewService({ ...parts, ask, stories, views })
   const diffs = new DiffService({ ...parts, ask, stories })
+  const lineage = new LineageViews(parts)
+  const lineages = new LineageService({ ask, lineage, views })
+  const rows = new RowService({ ...parts, lineage })
+  /** A project that is not there is said so, whatever was asked of it. */
+  const ofProject = async <Q extends { project: string }, A>(query: Q, answer: (query: Q) => Promise<A>) => {
+    await parts.projects.get(query.project)
+    return answer(query)
+  }
   return [
     endpoint(whyPrediction, ({ params }) => why.prediction(params.id)),
     endpoint(whyVersion, async ({ params }) => why.version(params.digest)),
@@ -54,6 +70,9 @@ export function lineageEndpoints(parts: LineageParts): Endpoint[] {
       return overviews.versions(name, query)
     }),
     endpoint(diffRuns, ({ query }) => diffs.diff(query.a, query.b)),
+    endpoint(getLineage, ({ query }) => ofProject(query, lineages.lineage.bind(lineages))),
+    endpoint(getOpenLineage, ({ query }) => ofProject(query, lineages.openLineage.bind(lineages))),
+    endpoint(findRow, ({ query }) => ofProject(query, ({ project, dataset, key }) => rows.find(project, dataset, key))),
     endpoint(getHealth, () => healthOf(parts.db, parts.clock)),
   ]
 }

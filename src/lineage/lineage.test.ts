@@ -4,13 +4,15 @@ import { transact } from '../db/index.ts'
 import { ExecutionsService, ExecutionsStore, executionEndpoints } from '../executions/index.ts'
 import { GateService, GateStore, gateEndpoints } from '../gates/index.ts'
 import { type Digest, digestOf } from '../kernel/digest.ts'
-import type { ExecutionId, RunId } from '../kernel/ids.ts'
+import type { CommitId, ExecutionId, RunId } from '../kernel/ids.ts'
 import type { Endpoint } from '../kernel/route.ts'
 import { MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
 import { PlanStore } from '../planning/index.ts'
 import { projectEndpoints } from '../projects/index.ts'
 import { promotionEndpoints } from '../promotions/index.ts'
 import { owner, project, projectText } from '../promotions/testing/promotion-bench.ts'
+import type { Reproduction } from '../reproductions/reproduction.ts'
+import { ReproductionsService, ReproductionsStore, reproductionEndpoints } from '../reproductions/index.ts'
 import { RetrainingService, RetrainingStore, retrainingEndpoints } from '../retraining/index.ts'
 import { rolloutEndpoints } from '../rollouts/index.ts'
 import { type RolloutBench, rolloutBench } from '../rollouts/testing/rollout-bench.ts'
@@ -20,6 +22,8 @@ import { TrackingService } from '../tracking/index.ts'
 import { lineageEndpoints } from './lineage-routes.ts'
 
 const canary = '    rollout: { canary: [5%, 100%], every: 10m, min_requests: 20 }\n'
+
+type Walked = { things: { kind: string; name: string; distance: number }[] }
 
 /** Every slice above on one database; what no test here asks of a slice is left out of it. */
 function lineageOver(bench: RolloutBench) {
@@ -36,6 +40,8 @@ function lineageOver(bench: RolloutBench) {
     labels: { count: async () => ({ count: 0, lastAt: 0 }) },
     barred: async () => undefined,
   } as never)
+  const reproductionsStore = new ReproductionsStore(db)
+  const reproductions = new ReproductionsService({ store: reproductionsStore } as never)
   const endpoints: Endpoint[] = [
     ...projectEndpoints(projects),
     ...executionEndpoints({ executions, planner, projects, repositories, clock }),
@@ -45,8 +51,9 @@ function lineageOver(bench: RolloutBench) {
     ...rolloutEndpoints(bench.service),
     ...monitoringEndpoints({ store: monitoringStore, projects, deployments: async () => [] }),
     ...retrainingEndpoints(retraining),
+    ...reproductionEndpoints(reproductions),
   ]
-  const parts = { db, clock, projects, promotions, artifacts, planner, tracking, repositories }
+  const parts = { db, clock, projects, promotions, artifacts, objects: bench.objects, planner, tracking, repositories }
   endpoints.push(...lineageEndpoints({ ...parts, endpoints: () => endpoints }))
 
   /** Through the contract: what a handler answers must have the documented form. */
@@ -107,7 +114,7 @@ function lineageOver(bench: RolloutBench) {
     })
     return { runId, commit }
   }
-  return { ask, executed, artifacts, tracking }
+  return { ask, executed, artifacts, tracking, reproductions: reproductionsStore }
 }
 
 describe('lineage', () => {
@@ -186,6 +193,57 @@ describe('lineage', () => {
     const story: { version: object } = await ask('why.environment', production)
     expect(story.version).not.toHaveProperty('execution')
     expect(story.version).toMatchObject({ version: 1, seed: 7 })
+  })
+
+  it('shows the newest verdict on whether a version can be made again, and not what another commit makes of it', async () => {
+    await begin()
+    await bench.served()
+    const digest = await bench.declaredDigest()
+    const judge = async (id: string, outcome: 'identical' | 'different', fromRecord: boolean) => {
+      const at = Date.UTC(2026, 2, 1)
+      const one: Reproduction = {
+        ...{ id, project, model: 'tumour-classifier', version: 1, digest, recorded: 'e1' as ExecutionId, fromRecord },
+        ...{ commit: 'c'.repeat(40) as CommitId, runs: 1, tolerance: 0, state: 'running', passes: {} },
+        ...{ requestedBy: 'mia', createdAt: at },
+      }
+      await lineage.reproductions.add(one)
+      const compared = { steps: 1, files: 1, metrics: 0, models: 1, tolerance: 0 }
+      await lineage.reproductions.judged(one, { outcome, steps: [], compared }, `It is ${outcome}.`, at)
+    }
+    expect(await ask('why.version', { params: { digest } })).not.toHaveProperty('reproduced')
+    await judge('1', 'different', true)
+    await judge('2', 'identical', true)
+    await judge('3', 'different', false)
+    const told = {
+      reproduced: {
+        outcome: 'identical',
+        text: 'reproducible: bit for bit, checked 2026-03-01',
+        sentence: 'It is identical.',
+      },
+    }
+    expect(await ask('why.version', { params: { digest } })).toMatchObject(told)
+    expect(await ask('versions.list', { params: { project } })).toMatchObject({ items: [told] })
+  })
+
+  it('leads from a version that serves down to where, and from a prediction up to it', async () => {
+    await begin()
+    await bench.served()
+    const digest = await bench.declaredDigest()
+    const down: Walked = await ask('lineage.get', { query: { project, of: 'tumour-classifier@1', direction: 'down' } })
+    expect(down.things.map(({ kind, name, distance }) => [kind, name, distance])).toEqual([
+      ['version', 'tumour-classifier v1', 0],
+      ['deployment', 'production: tumour-classifier v1', 1],
+    ])
+    const id = predictionId({ at: bench.clock.now(), version: 1, digest }, new Uint8Array(10))
+    const up: Walked = await ask('lineage.get', { query: { project, of: id, direction: 'up' } })
+    expect(up.things.map(({ kind }) => kind)).toEqual(['logged model', 'version', 'prediction'])
+    await expect(ask('lineage.get', { query: { project, of: 'tumour-clasifier' } })).rejects.toMatchObject({
+      code: 'NotFound',
+      next: 'Did you mean "tumour-classifier"?',
+    })
+    await expect(ask('lineage.get', { query: { project: 'none', of: 'x' } })).rejects.toMatchObject({
+      code: 'NotFound',
+    })
   })
 
   it('says that nothing serves where nothing was promoted', async () => {

@@ -5,9 +5,11 @@ import type { OutputOf } from '../kernel/route.ts'
 import { listAlerts } from '../monitoring/monitoring-contract.ts'
 import { getProject } from '../projects/projects-contract.ts'
 import { listPromotions } from '../promotions/promotions-contract.ts'
+import { listReproductions } from '../reproductions/reproductions-contract.ts'
 import { getRetraining } from '../retraining/retraining-contract.ts'
 import { listDeployments } from '../rollouts/rollouts-contract.ts'
 import { nextMove } from './decide/next-move.ts'
+import { reproduced } from './decide/tell-reproduced.ts'
 import type { getOverview, listVersions } from './lineage-contract.ts'
 import { executionOnly, type VersionStories } from './version-stories.ts'
 import type { VersionViews } from './version-views.ts'
@@ -64,9 +66,10 @@ export class OverviewService {
       ...(page.model ? { model: page.model } : {}),
       ...(page.pageToken ? { before: page.pageToken } : {}),
     })
-    const [deployments, bars] = await Promise.all([
+    const [deployments, bars, reproductions] = await Promise.all([
       this.#ask(listDeployments, { params: { project } }),
       this.#views.bars(project),
+      this.#ask(listReproductions, { params: { project }, query: { limit: 1000 } }),
     ])
     const items = found.slice(0, page.limit).map((row) => ({
       ...{ model: row.model, version: row.version, digest: row.digest },
@@ -82,6 +85,7 @@ export class OverviewService {
       barred: bars.flatMap(({ environment, digest, reason }) =>
         digest === row.digest ? [{ environment, reason }] : [],
       ),
+      ...reproduced(reproductions.items.filter(({ digest }) => digest === row.digest)),
     }))
     return found.length > page.limit ? { items, nextPageToken: items.at(-1)!.digest } : { items }
   }
@@ -89,9 +93,9 @@ export class OverviewService {
   /** The newest that is no snapshot of somebody's working tree; where there is none, the newest at all. */
   async #latestExecution(project: string): Promise<Overview['execution']> {
     const { items } = await this.#ask(listExecutions, { query: { project, limit: 50 } })
-    const latest = items.find(({ trigger }) => trigger.kind !== 'run') ?? items[0]
+    const latest = items.find(({ trigger }) => trigger.kind !== 'run' && trigger.kind !== 'reproduction') ?? items[0]
     if (!latest) return undefined
-    const detail = await this.#ask(getExecution, { params: { id: latest.id } })
+    const detail = await this.#ask(getExecution, { params: { id: latest.id }, query: { nodes: 'folded' } })
     return { ...executionOnly(detail), nodes: detail.nodes }
   }
 

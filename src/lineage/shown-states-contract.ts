@@ -2,6 +2,7 @@ import type { getExecution } from '../executions/executions-contract.ts'
 import type { verdictShape } from '../gates/gates-contract.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import type { getPromotion } from '../promotions/promotions-contract.ts'
+import type { getReproduction } from '../reproductions/reproductions-contract.ts'
 import type { getDeployment } from '../rollouts/rollouts-contract.ts'
 import type { listRuns } from '../tracking/tracking-contract.ts'
 
@@ -46,6 +47,12 @@ export const executionState = {
   failed: 'failed',
   cancelled: 'cancelled',
 } as const satisfies Record<Execution['state'], ShownState>
+
+export const reproductionState = {
+  identical: 'passed',
+  'equal within tolerance': 'warned',
+  different: 'failed',
+} as const satisfies Record<NonNullable<OutputOf<typeof getReproduction>['comparison']>['outcome'], ShownState>
 
 export const verdictState = {
   pass: 'passed',

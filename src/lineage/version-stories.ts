@@ -9,9 +9,12 @@ import type { OutputOf } from '../kernel/route.ts'
 import type { Planner } from '../planning/index.ts'
 import type { CommitInfo, Repositories } from '../ports/repository.ts'
 import type { PromotionsService } from '../promotions/index.ts'
+import { lockedPackages } from '../reproductions/index.ts'
+import { listReproductions } from '../reproductions/reproductions-contract.ts'
 import type { TrackingService } from '../tracking/index.ts'
-import { contentFrom, packagesIn } from './decide/describe-content.ts'
+import { contentFrom } from './decide/describe-content.ts'
 import { metricValue } from './decide/differences.ts'
+import { reproduced } from './decide/tell-reproduced.ts'
 import type { whyVersion } from './lineage-contract.ts'
 import type { VersionViews } from './version-views.ts'
 
@@ -43,13 +46,14 @@ export class VersionStories {
     const { promotions, views, ask } = this.#parts
     const manifest = await promotions.manifestOf(digest)
     const { project, model, modelTree, contentDigest, seed, params, createdAt } = manifest
-    const [judged, run, execution, commit, verdict, environment] = await Promise.all([
+    const [judged, run, execution, commit, verdict, environment, reproductions] = await Promise.all([
       views.judged(digest),
       this.#run(manifest.run),
-      ifThere(ask(getExecution, { params: { id: manifest.execution } })),
+      ifThere(ask(getExecution, { params: { id: manifest.execution }, query: {} })),
       this.commit(project, manifest.commit),
       ifThere(ask(getVerdict, { params: { id: manifest.verdict.id } })),
       this.lock(manifest.environmentLock),
+      ask(listReproductions, { params: { project }, query: { digest, limit: 100 } }),
     ])
     const data = await this.data(
       project,
@@ -65,6 +69,7 @@ export class VersionStories {
       ...(execution ? { execution: executionOnly(execution) } : {}),
       ...(commit ? { commit } : {}),
       ...(verdict ? { verdict } : {}),
+      ...reproduced(reproductions.items),
     }
   }
 
@@ -81,7 +86,7 @@ export class VersionStories {
   async lock(digest: Digest | 'none'): Promise<VersionStory['environment']> {
     const lock = digest === 'none' ? undefined : await this.#parts.planner.lockByDigest(digest)
     if (!lock) return { digest }
-    return { digest, python: lock.pythonVersion, packages: packagesIn(lock.requirements).size }
+    return { digest, python: lock.pythonVersion, packages: lockedPackages(lock.requirements).length }
   }
 
   async #run(id: string): Promise<VersionStory['run']> {

@@ -1,10 +1,15 @@
 import type { Db, Tx } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
+import type { CommitId, ExecutionId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { EnvironmentLock } from '../ports/environments.ts'
-import type { KeyParts, StepResult } from './plan.ts'
+import type { KeyParts, ResultOrigin, StepResult } from './plan.ts'
 
 export type KnownBlob = { digest: Digest; size: number }
+export type KeptResult = { result: StepResult; origin: ResultOrigin }
+export type EarlierResult = { parts: KeyParts; origin: ResultOrigin }
+
+type ResultRow = { key: string; created_at: number; execution_id: string | null; commit_id: string | null }
 
 /** Tables blob_digests, environment_locks and step_results. */
 export class PlanStore {
@@ -16,12 +21,8 @@ export class PlanStore {
 
   async blobs(blobs: readonly string[]): Promise<Map<string, KnownBlob>> {
     const known = new Map<string, KnownBlob>()
-    for (let i = 0; i < blobs.length; i += 500) {
-      const rows = await this.#db
-        .selectFrom('blob_digests')
-        .selectAll()
-        .where('blob', 'in', blobs.slice(i, i + 500))
-        .execute()
+    for (const some of inChunks(blobs)) {
+      const rows = await this.#db.selectFrom('blob_digests').selectAll().where('blob', 'in', some).execute()
       for (const row of rows) known.set(row.blob, { digest: row.digest as Digest, size: row.size })
     }
     return known
@@ -69,27 +70,86 @@ export class PlanStore {
     return (await this.environmentLock(request))!
   }
 
-  async result(key: Digest): Promise<StepResult | undefined> {
-    const row = await this.#db.selectFrom('step_results').select('result').where('key', '=', key).executeTakeFirst()
-    return row && (JSON.parse(row.result) as StepResult)
+  async results(keys: readonly Digest[]): Promise<Map<Digest, KeptResult>> {
+    const kept = new Map<Digest, KeptResult>()
+    for (const some of inChunks(keys)) {
+      const rows = await this.#db
+        .selectFrom('step_results')
+        .select(['key', 'result', 'created_at', 'execution_id', 'commit_id'])
+        .where('key', 'in', some)
+        .execute()
+      for (const row of rows) kept.set(row.key as Digest, keptOf(row))
+    }
+    return kept
   }
 
-  /** The parts of the newest result of a step: what a change is explained against. */
-  async newestParts(project: string, step: string): Promise<KeyParts | undefined> {
-    const row = await this.#db
+  /** The newest results of a step, newest first, with the parts that a change is explained against. */
+  async newest(project: string, step: string, limit: number): Promise<EarlierResult[]> {
+    const rows = await this.#db
       .selectFrom('step_results')
-      .select('parts')
+      .selectAll()
       .where('project', '=', project)
       .where('step', '=', step)
       .orderBy('created_at', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    return row && (JSON.parse(row.parts) as KeyParts)
+      .orderBy('key')
+      .limit(limit)
+      .execute()
+    return rows.map(earlierOf)
+  }
+
+  /** The newest result of each of many steps. */
+  async newestOfEach(project: string, steps: readonly string[]): Promise<Map<string, EarlierResult>> {
+    const found = new Map<string, EarlierResult>()
+    for (const some of inChunks(steps)) {
+      const rows = await this.#newestRows(project, some).select('result.parts').execute()
+      for (const row of rows) if (!found.has(row.step)) found.set(row.step, earlierOf(row))
+    }
+    return found
+  }
+
+  /** The same by key: where little has changed, one question answers for many steps. */
+  async newestByKey(project: string, steps: readonly string[]): Promise<Map<Digest, KeptResult>> {
+    const found = new Map<Digest, KeptResult>()
+    for (const some of inChunks(steps)) {
+      const rows = await this.#newestRows(project, some).select('result.result').execute()
+      for (const row of rows) found.set(row.key as Digest, keptOf(row))
+    }
+    return found
+  }
+
+  #newestRows(project: string, steps: readonly string[]) {
+    return this.#db
+      .selectFrom('step_results as result')
+      .innerJoin(
+        (from) =>
+          from
+            .selectFrom('step_results')
+            .select(['step', (e) => e.fn.max('created_at').as('at')])
+            .where('project', '=', project)
+            .where('step', 'in', steps)
+            .groupBy('step')
+            .as('newest'),
+        (join) => join.onRef('newest.step', '=', 'result.step').onRef('newest.at', '=', 'result.created_at'),
+      )
+      .select(['result.key', 'result.step', 'result.created_at', 'result.execution_id', 'result.commit_id'])
+      .where('result.project', '=', project)
+      .orderBy('result.key')
   }
 
   async rememberResult(
     tx: Tx,
-    entry: { key: Digest; project: string; step: string; parts: KeyParts; result: StepResult; now: EpochMs },
+    entry: {
+      key: Digest
+      project: string
+      step: string
+      parts: KeyParts
+      result: StepResult
+      executionId: ExecutionId
+      commit: CommitId
+      now: EpochMs
+    },
+    /** A reproduction's results never take the place of what they are compared with. */
+    { replaces }: { replaces: boolean },
   ): Promise<void> {
     const row = {
       key: entry.key,
@@ -98,11 +158,39 @@ export class PlanStore {
       parts: JSON.stringify(entry.parts),
       result: JSON.stringify(entry.result),
       created_at: entry.now,
+      execution_id: entry.executionId,
+      commit_id: entry.commit,
     }
+    const { result, created_at, execution_id, commit_id } = row
     await tx
       .insertInto('step_results')
       .values(row)
-      .onConflict((c) => c.column('key').doUpdateSet({ result: row.result, created_at: row.created_at }))
+      .onConflict((c) => {
+        const known = c.column('key')
+        return replaces ? known.doUpdateSet({ result, created_at, execution_id, commit_id }) : known.doNothing()
+      })
       .execute()
   }
+}
+
+const earlierOf = (row: ResultRow & { parts: string }): EarlierResult => ({
+  parts: JSON.parse(row.parts) as KeyParts,
+  origin: originOf(row),
+})
+
+const keptOf = (row: ResultRow & { result: string }): KeptResult => ({
+  result: JSON.parse(row.result) as StepResult,
+  origin: originOf(row),
+})
+
+const originOf = (row: ResultRow): ResultOrigin => ({
+  key: row.key as Digest,
+  at: row.created_at,
+  ...(row.execution_id ? { executionId: row.execution_id as ExecutionId } : {}),
+  ...(row.commit_id ? { commit: row.commit_id as CommitId } : {}),
+})
+
+/** A statement takes only so many parameters. */
+function* inChunks<T>(items: readonly T[], size = 500): Generator<T[]> {
+  for (let i = 0; i < items.length; i += size) yield items.slice(i, i + size)
 }

@@ -10,12 +10,14 @@ import type { ObjectStore } from '../ports/object-store.ts'
 import type { Quarantine, Repositories, TreeEntry } from '../ports/repository.ts'
 import type { DataSource } from '../projects/index.ts'
 import { joinLabelledRows } from './decide/join-labelled-rows.ts'
+import { PathIndex } from './decide/path-index.ts'
+import { DvcFiles, type OpenDvcObject } from './dvc-files.ts'
 import type { SourceFile } from './plan.ts'
 import type { PlanStore } from './plan-store.ts'
 
-/** The files of one commit; contents are brought into the object store when they are first needed. */
+/** The files of one commit, those that DVC keeps for it among them; contents are brought into the object store when they are first needed. */
 export type CommitFiles = {
-  paths: readonly string[]
+  paths: PathIndex
   /** Makes `source` answer for these paths. */
   load(paths: readonly string[]): Promise<void>
   source(path: string): SourceFile | undefined
@@ -29,9 +31,11 @@ type Parts = {
   artifacts: ArtifactService
   store: PlanStore
   clock: Clock
+  openDvcObject: OpenDvcObject
 }
 
 const commitsKept = 16
+const largestPointerBytes = 100_000
 
 /** Reads commits and datasets for the planner. */
 export class SourceReader {
@@ -92,8 +96,13 @@ export class SourceReader {
     const entries = new Map((await repositories.tree(project, commit, quarantine)).map((entry) => [entry.path, entry]))
     const sources = new Map<string, SourceFile>()
     const readEntry = (entry: TreeEntry) => repositories.readBlob(project, entry.blob, quarantine)
+    const read = async (path: string) => {
+      const entry = entries.get(path)
+      return entry && readEntry(regularFile(entry))
+    }
+    const dvc = await this.#dvcFiles(entries, read)
     return {
-      paths: [...entries.keys()].sort(),
+      paths: new PathIndex([...entries.keys(), ...dvc.paths].sort()),
       source: (path) => sources.get(path),
       load: async (paths) => {
         const missing = paths.filter((path) => !sources.has(path) && entries.has(path))
@@ -108,12 +117,29 @@ export class SourceReader {
           if (content !== remembered) await store.rememberBlob(entry.blob, content)
           sources.set(path, { digest: content.digest, size: content.size, executable: entry.mode === 'executable' })
         }
+        for (const path of paths) if (!sources.has(path) && dvc.has(path)) sources.set(path, await dvc.source(path))
       },
-      read: async (path) => {
-        const entry = entries.get(path)
-        return entry && readEntry(regularFile(entry))
-      },
+      read: async (path) => (dvc.has(path) ? objects.read((await dvc.source(path)).digest) : read(path)),
     }
+  }
+
+  async #dvcFiles(
+    entries: ReadonlyMap<string, TreeEntry>,
+    read: (path: string) => Promise<Uint8Array | undefined>,
+  ): Promise<DvcFiles> {
+    const text = async (path: string) => {
+      const bytes = await read(path)
+      return bytes && new TextDecoder().decode(bytes)
+    }
+    const pointers: { path: string; text: string }[] = []
+    for (const { path, mode, size } of entries.values())
+      if (path.endsWith('.dvc') && mode === 'file' && size <= largestPointerBytes)
+        pointers.push({ path, text: (await text(path)) ?? '' })
+    return DvcFiles.read(this.#parts, {
+      pointers,
+      isInGit: (path) => entries.has(path),
+      config: () => text('.dvc/config'),
+    })
   }
 
   #keep(key: string, files: CommitFiles): void {

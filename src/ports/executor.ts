@@ -9,6 +9,12 @@
  *   `graceMs` SIGKILL. Idempotent. When it resolves nothing of the command runs.
  * - `sweep` ends at once what commands that have ended left in the background, with one look for all of them.
  * - standard output and error go, in order of writing, to `logPath(dir)`.
+ * - `veil`, where the machine can (`abilities` says so), hides what the executor was told to hide, except `visible`: an absolute path
+ *   there does not exist for the command, and what it leaves running ends with it. Elsewhere the command sees the machine as it is.
+ * - `limits` hold the command with all that it starts; where the machine cannot, the memory of each process. `ended` then tells how
+ *   often the system ended a process for its memory.
+ * - `usage` is what runs now, undefined where nothing does. `keepLogWithin` gives back the middle of a log that has grown beyond
+ *   `bytes`; offsets stay what they are, and `logGap` tells which are gone.
  */
 export interface Executor {
   start(command: CommandSpec): Promise<void>
@@ -17,6 +23,24 @@ export interface Executor {
   kill(dir: string, graceMs: number): Promise<void>
   sweep(dirs: readonly string[]): Promise<void>
   logPath(dir: string): string
+  usage(dir: string): Promise<Usage | undefined>
+  keepLogWithin(dir: string, bytes: number): Promise<void>
+  logGap(dir: string): Promise<LogGap | undefined>
+  /** Frees what an ended command still holds of the system; to be called once its end was read. */
+  dissolve(dir: string): void
+  abilities(): ExecutorAbilities
+}
+
+/** Since the start: processor time (of what still runs and was waited for), bytes; memory as it is now. */
+export type Usage = { cpuMs: number; memoryBytes: number; readBytes: number; writtenBytes: number; elapsedMs: number }
+
+/** Bytes of a log that were given up, `to` exclusive. */
+export type LogGap = { from: number; to: number }
+
+/** What this machine can hold a command to; the reason where it cannot. */
+export type ExecutorAbilities = {
+  veil: { holds: true; means: string } | { holds: false; why: string }
+  memory: { holds: 'together' | 'each process'; means: string }
 }
 
 export type CommandSpec = {
@@ -28,6 +52,9 @@ export type CommandSpec = {
   command: string
   /** The whole environment: nothing of the server's own is inherited. */
   env: Record<string, string>
+  /** The paths that the command needs of what is hidden; with `seesAll` only its processes are kept apart. Absent: neither. */
+  veil?: { visible: readonly string[]; seesAll?: boolean }
+  limits?: { memoryBytes?: number; cpus?: number }
 }
 
 /** `lost`: it was started and is gone without a recorded exit status (a power loss, a kill -9 of the runner). */
@@ -38,4 +65,10 @@ export type CommandState =
   | { state: 'lost' }
 
 /** `code` is the exit status (128 + signal where a signal ended it); undefined where it was lost. */
-export type CommandEnd = { code: number | undefined; startedAt?: number; endedAt?: number }
+export type CommandEnd = {
+  code: number | undefined
+  startedAt?: number
+  endedAt?: number
+  /** Where its memory was limited and counted. */
+  memory?: { kills: number; peakBytes?: number }
+}

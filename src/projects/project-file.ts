@@ -10,6 +10,8 @@ export type ProjectFile = {
   python?: PythonEnvironment
   data: Record<string, DataSource>
   steps: Record<string, Step>
+  /** Pushes to other branches than `branch` run on this share of each dataset's rows, by a hash of their key. */
+  sample?: Share
   models: Record<string, ModelPolicy>
   deployments: Record<EnvironmentName, Deployment>
 }
@@ -20,6 +22,9 @@ export type EnvironmentName = string
 export type PythonEnvironment = { version?: string; requirements: string }
 
 export type JsonScalar = string | number | boolean
+
+/** One entry of a `foreach:` list: a value, or a flat map of values. */
+export type Item = JsonScalar | Record<string, JsonScalar>
 
 export type DataSource = {
   /** A file in Git, relative to the repository's root. */
@@ -66,7 +71,53 @@ export type Step = {
   metrics: boolean | string
   /** Carried out each time, even where nothing changed. */
   always: boolean
+  /** Which step of the file this one was made from by `matrix:`, with its values; `run`, `deps`, `outs` and `model` hold them already. */
+  matrix?: { of: string; values: Record<string, JsonScalar> }
+  /** One node per item of a JSON list that an upstream step writes: `${item}` or `${item.key}` in run and outs. */
+  foreach?: { list: string; atMost: number }
+  /** All must hold, or the step is skipped, and what needs it too. */
+  when: Condition[]
+  retries: Retries
+  timeoutMs?: number
+  resources: Resources
+  /** Of the steps of one server that name the same word, one runs at a time. */
+  mutex?: string
+  /** A folder of the workspace that survives a retry and is no output. */
+  checkpoints?: string
+  /** Names of secrets, given as environment variables; never part of the key. */
+  secrets: string[]
+  /** Names of shared folders (caches of model hubs) that survive; never part of the key. */
+  caches: SharedCache[]
+  /** False: the step sees the whole checkout; it is never reused across commits. */
+  isolated: boolean
+  /** Operating system and processor are part of the key. */
+  platform: boolean
+  /** A notebook that is carried out instead of a command; `run` then is the command for it. */
+  notebook?: string
+  /** Files of parameters of which the step sees only what it names; from a dvc.yaml. */
+  paramFiles?: ParamFile[]
 }
+
+/** `keys`: `lr`, `train.lr`; in `params` of the step each single value below them has the name of `prefix` and key. */
+export type ParamFile = { path: string; keys: string[]; prefix: string }
+
+/** Why an attempt ended badly: its exit status, its time limit, its memory limit, or nobody knows (power, kill -9). */
+export const failureKinds = ['error', 'timeout', 'memory', 'lost'] as const
+export type FailureKind = (typeof failureKinds)[number]
+
+/** Further attempts after the first, with a pause that doubles from `waitMs` on. */
+export type Retries = { times: number; waitMs: number; on: FailureKind[] }
+
+/** Weights for scheduling, and limits where the machine can hold them. */
+export type Resources = { cpu: number; memoryBytes?: number; gpu: number }
+
+export const sharedCaches = ['huggingface', 'torch', 'nltk', 'keras', 'pip'] as const
+export type SharedCache = (typeof sharedCaches)[number]
+
+/** `prepare.rows >= 100`, `branch == main`, `trigger != push`, `params.depth == 3`. */
+export type Condition =
+  | { kind: 'metric'; text: string; step: string; metric: string; bound: Bound }
+  | { kind: 'fact'; text: string; fact: 'branch' | 'trigger' | `params.${string}`; equals: boolean; value: string }
 
 export type Dep = { kind: 'path'; path: string } | { kind: 'data'; name: string } | { kind: 'model'; name: string }
 

@@ -3,9 +3,10 @@ import type { CommitId } from '../kernel/ids.ts'
 import type { Actor, Page } from '../kernel/route.ts'
 import { Turns } from '../kernel/turns.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Quarantine, Repositories } from '../ports/repository.ts'
+import type { Quarantine, Repositories, TreeEntry } from '../ports/repository.ts'
 import { nameProblem } from './decide/grammar.ts'
-import { parseProjectFile } from './decide/parse-project-file.ts'
+import { declaresNoSteps, parseProjectFile, parseWithDvc } from './decide/parse-project-file.ts'
+import { dvcFileName, dvcValueFiles } from './decide/read-dvc-file.ts'
 import type { ProjectFile } from './project-file.ts'
 import type { Observer, Project, ProjectsStore, RecordedHead } from './projects-store.ts'
 
@@ -19,6 +20,7 @@ export type FileAtCommit = { file: ProjectFile; text: string }
 /** Far above any file that people write; a YAML bomb is refused by the parser. */
 const maxFileBytes = 1024 * 1024
 const filesRemembered = 64
+const stepsRemembered = 50_000
 
 export class ProjectsService {
   readonly #store: ProjectsStore
@@ -75,8 +77,13 @@ export class ProjectsService {
     const key = `${project}/${commit}`
     const known = this.#files.get(key)
     if (known) return this.#remember(key, known)
-    const text = await this.#textAt(project, commit, quarantine)
-    return this.#remember(key, { file: parseProjectFile(text, projectFileName), text })
+    const tree = await this.#repositories.tree(project, commit, quarantine)
+    const text = await this.#textAt(project, commit, tree, quarantine)
+    const dvc = declaresNoSteps(text) ? await this.#dvcAt(project, tree, quarantine) : undefined
+    const file = dvc ? parseWithDvc(text, dvc, projectFileName) : parseProjectFile(text, projectFileName)
+    const read = this.#remember(key, { file, text })
+    this.#forgetOldest()
+    return read
   }
 
   /** Where the authoritative branch stands, as recorded; undefined before the first push. */
@@ -121,12 +128,41 @@ export class ProjectsService {
     return failures
   }
 
+  async #dvcAt(
+    project: string,
+    tree: readonly TreeEntry[],
+    quarantine: Quarantine | undefined,
+  ): Promise<{ text: string; files: Map<string, string> } | undefined> {
+    const read = async (path: string) => {
+      const entry = tree.find((candidate) => candidate.path === path && isRegular(candidate))
+      if (!entry || entry.size > maxFileBytes) return undefined
+      return utf8(await this.#repositories.readBlob(project, entry.blob, quarantine))
+    }
+    const text = await read(dvcFileName)
+    if (text === undefined) return undefined
+    const files = new Map<string, string>()
+    for (const path of dvcValueFiles(text)) {
+      const content = await read(path)
+      if (content !== undefined) files.set(path, content)
+    }
+    return { text, files }
+  }
+
   /** A Map keeps the order of insertion: the first key is the one not asked for longest. */
   #remember(key: string, read: FileAtCommit): FileAtCommit {
     this.#files.delete(key)
-    if (this.#files.size >= filesRemembered) this.#files.delete(this.#files.keys().next().value!)
     this.#files.set(key, read)
     return read
+  }
+
+  /** A matrix makes ten thousand steps of a line: what is remembered is bounded by steps too. */
+  #forgetOldest(): void {
+    let [files, steps] = [0, 0]
+    for (const [key, { file }] of [...this.#files].reverse()) {
+      files++
+      steps += Object.keys(file.steps).length
+      if (files > 1 && (files > filesRemembered || steps > stepsRemembered)) this.#files.delete(key)
+    }
   }
 
   async #connect(wanted: { name: string; branch?: string }, actor: Actor): Promise<Project & { created: boolean }> {
@@ -150,9 +186,18 @@ export class ProjectsService {
     return { ...project, branch }
   }
 
-  async #textAt(project: string, commit: CommitId, quarantine: Quarantine | undefined): Promise<string> {
-    const tree = await this.#repositories.tree(project, commit, quarantine)
+  /** A repository of DVC's needs no modelwright.yaml to be carried out: its stages are the steps. */
+  async #textAt(
+    project: string,
+    commit: CommitId,
+    tree: readonly TreeEntry[],
+    quarantine: Quarantine | undefined,
+  ): Promise<string> {
     const entry = tree.find((candidate) => candidate.path === projectFileName)
+    if (!entry && isFile(tree, dvcFileName)) {
+      const python = isFile(tree, 'requirements.txt') ? 'python: { requirements: requirements.txt }\n' : ''
+      return `project: ${project}\n${python}`
+    }
     if (!entry)
       throw new AppError(
         'ConfigInvalid',
@@ -172,6 +217,11 @@ export class ProjectsService {
     return utf8(await this.#repositories.readBlob(project, entry.blob, quarantine))
   }
 }
+
+const isRegular = ({ mode }: TreeEntry): boolean => mode === 'file' || mode === 'executable'
+
+const isFile = (tree: readonly TreeEntry[], path: string): boolean =>
+  tree.some((entry) => entry.path === path && isRegular(entry))
 
 function utf8(bytes: Uint8Array): string {
   try {

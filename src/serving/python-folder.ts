@@ -10,3 +10,5 @@ export function pythonFolder(from: string = import.meta.url): string {
 }
 
 export const workerScript = (folder: string = pythonFolder()): string => `${folder}worker/modelwright_worker.py`
+
+export const converterScript = (folder: string = pythonFolder()): string => `${folder}converter/modelwright_convert.py`

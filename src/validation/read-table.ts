@@ -9,6 +9,9 @@ export type Table = { columns: string[]; rows: AsyncIterable<TableRow> }
 
 const delimiters: Record<string, string> = { '.csv': ',', '.tsv': '\t' }
 
+/** Whether rows can be read from a file of that name: images, archives and models are no tables. */
+export const isTable = (path: string): boolean => Object.hasOwn(delimiters, extname(path).toLowerCase())
+
 /**
  * A CSV or TSV file with a header line, row by row. @throws AppError DataUnreadable, also while rows are read;
  * NotYetSupported for other kinds of files

@@ -156,6 +156,12 @@ describe('questions', () => {
     const first = (await executions()).at(-1)!
     const { out } = await at.mw(['logs', first.id])
     expect(out).toBe('prepare │ preparing\ntrain   │ depth 3\n')
+    expect((await at.mw(['logs', first.id, '--grep', 'depth'])).out).toBe('train   │ depth 3\n')
+    expect((await at.mw(['logs', first.id, '--grep', 'nowhere'])).code).toBe(1)
+    expect((await at.mw(['logs', first.id, 'train', '--tail', '1'])).out).toBe('depth 3\n')
+    expect(JSON.parse((await at.mw(['logs', first.id, 'train', '--tail', '1', '--json'])).out).steps).toEqual([
+      { step: 'train', text: 'depth 3\n' },
+    ])
   })
 
   it('plans a commit of the repository here by any name of it', async () => {

@@ -47,6 +47,14 @@ export async function terminal(files: Record<string, string>) {
   }
 
   let server: ChildProcess | undefined
+  async function stopServer(): Promise<void> {
+    if (!server || server.exitCode !== null) return
+    const over = ended(server)
+    server.kill('SIGTERM')
+    await over
+    rmSync(join(dataDir, 'run', 'server.json'), { force: true })
+  }
+
   return {
     repository,
     dataDir,
@@ -56,8 +64,9 @@ export async function terminal(files: Record<string, string>) {
     start,
     /** The one JSON value that a command answers with. */
     json: async (...args: string[]) => JSON.parse((await mw([...args, '--json'])).out),
-    startServer: async () => {
-      server = start(['server', '--port', '0'])
+    /** `more`: variables of the server's own. */
+    startServer: async (more: NodeJS.ProcessEnv = {}, port = '0') => {
+      server = start(['server', '--port', port], { env: more })
       while (!existsSync(join(dataDir, 'run', 'server.json'))) {
         if (server.exitCode !== null) throw new Error((await ended(server)).err)
         await sleep(20)
@@ -66,12 +75,9 @@ export async function terminal(files: Record<string, string>) {
         JSON.parse(readFileSync(join(dataDir, 'run', 'server.json'), 'utf8').replace(/\0.*$/s, '')) as { url: string }
       ).url
     },
+    stopServer,
     close: async () => {
-      if (server && server.exitCode === null) {
-        const over = ended(server)
-        server.kill('SIGTERM')
-        await over
-      }
+      await stopServer()
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -66,12 +66,13 @@ describe.skipIf(!python)('what serves', { timeout: 180_000 }, () => {
 
     // The journal's promise: a record is written at most one flush (100 ms) after its answer; a second is generous here.
     const promised = told.filter(({ at, status }) => status === 200 && (at < killedAt - 1_000 || at > killedAt))
-    await project.eventually('every acknowledged prediction is in the log', async () => {
+    const lookedFor = async () => {
       const kept = await idsInLog()
       const missing = promised.filter(({ id }) => !kept.has(id))
       if (missing.length > 0) throw new Error(`${missing.length} of ${promised.length} missing`)
       return true
-    })
+    }
+    await project.eventually('every acknowledged prediction is in the log', lookedFor, 60_000)
   })
 
   const idsInLog = async () => {

@@ -17,6 +17,7 @@ const pages = {
   models: () => `/projects/${project}/models`,
   deployments: () => `/projects/${project}/deployments`,
   monitoring: () => `/projects/${project}/monitoring`,
+  lineage: () => `/projects/${project}/lineage`,
   log: (scenario: Scenario) => stepOf(scenario, 'log'),
   metrics: (scenario: Scenario) => stepOf(scenario, 'metrics'),
   why: (scenario: Scenario) => stepOf(scenario, 'why'),
@@ -33,10 +34,10 @@ const stepOf = ({ executions }: Scenario, tab: string): string =>
 /** Each page once where it has most to show, and again where another scenario makes it look different. */
 const visits: Record<ScenarioName, (keyof typeof pages)[]> = {
   empty: ['home', 'no such page'],
-  connected: ['loop', 'executions', 'runs', 'models', 'deployments', 'monitoring'],
+  connected: ['loop', 'executions', 'runs', 'models', 'deployments', 'monitoring', 'lineage'],
   firstRun: ['loop', 'log'],
   gateFailed: ['loop', 'failed', 'unknown execution'],
-  canary: ['loop', 'executions', 'runs', 'models', 'deployments', 'monitoring', 'metrics', 'why', 'version'],
+  canary: ['loop', 'executions', 'runs', 'models', 'deployments', 'monitoring', 'metrics', 'why', 'version', 'lineage'],
   waiting: ['loop', 'deployments', 'version'],
 }
 

@@ -6,15 +6,17 @@ import { getExecution, listExecutions, readLog } from '../../src/executions/exec
 import { listVerdicts } from '../../src/gates/gates-contract.ts'
 import { AppError } from '../../src/kernel/errors.ts'
 import type { NewEvent } from '../../src/kernel/events.ts'
-import { anonymous, endpoint } from '../../src/kernel/route.ts'
-import { getHealth, getOverview, listVersions, whyVersion } from '../../src/lineage/lineage-contract.ts'
+import { anonymous, endpoint, type OutputOf } from '../../src/kernel/route.ts'
+import { getHealth, getLineage, getOverview, listVersions, whyVersion } from '../../src/lineage/lineage-contract.ts'
 import { getMonitoring, listAlerts } from '../../src/monitoring/monitoring-contract.ts'
 import { listProjects } from '../../src/projects/projects-contract.ts'
 import { approvePromotion, listPromotions } from '../../src/promotions/promotions-contract.ts'
 import { getRetraining } from '../../src/retraining/retraining-contract.ts'
 import { getDeployment, listDeployments } from '../../src/rollouts/rollouts-contract.ts'
 import { getMetricHistory, getRun, listRuns } from '../../src/tracking/tracking-contract.ts'
-import type { Scenario } from './scenarios.ts'
+import { digest, type Scenario } from './scenarios.ts'
+
+type Lineage = OutputOf<typeof getLineage>
 
 /** The only token that the fixture server knows. */
 export const ownerToken = 'mw_owner'
@@ -138,9 +140,55 @@ function endpoints(server: FixtureServer) {
       ),
     ),
     endpoint(getMetricHistory, async ({ params }) => ({ items: now().points[`${params.id} ${params.key}`] ?? [] })),
+    endpoint(getLineage, async ({ query }) => ({ ...query, ...lineageOf(now()), more: false, cut: false })),
     endpoint(getHealth, async () => ({ now: 0, parkedEvents: [], audit: { entries: 0 }, openExecutions: 0 })),
     endpoint(getOverview, async ({ params }) => overviewOf(now(), params.project)),
   ]
+}
+
+/** Up from the newest version to commit, data and files, and down to where it serves. */
+function lineageOf({ versions: [version], stories, deployments }: Scenario): Pick<Lineage, 'things' | 'lines'> {
+  const story = stories.find(({ digest }) => digest === version?.digest)
+  if (!version || !story) throw missing('thing of that name')
+  const own = {
+    id: 'version',
+    kind: 'version',
+    name: `${version.model} v${version.version}`,
+    ref: version.digest,
+  } as const
+  const up = [
+    { id: 'model', kind: 'logged model', name: `model ${version.model}`, ref: 'm-1', distance: -1 },
+    { id: 'train', kind: 'run', name: 'train', ref: story.run?.id ?? 'r', at: version.createdAt, distance: -2 },
+    { id: 'execution', kind: 'execution', name: 'execution 4b1c09de', ref: version.executionId, distance: -3 },
+    { id: 'commit', kind: 'commit', name: 'commit 3f2a1b4c5d6e', ref: story.commit?.id ?? 'c', distance: -4 },
+    ...story.data.map((one) => ({
+      ...{ id: one.dataset, kind: 'data' as const, name: `data ${one.dataset}`, ref: one.digest, distance: -3 },
+    })),
+    ...Array.from({ length: 12 }, (_, i) => ({
+      ...{ id: `file ${i}`, kind: 'file' as const, name: `src/module_${i}.py`, ref: digest(`file ${i}`), distance: -3 },
+    })),
+  ] satisfies Lineage['things']
+  const down = deployments.map(({ environment }) => ({
+    ...{
+      id: environment,
+      kind: 'deployment' as const,
+      name: `${environment}: ${own.name}`,
+      ref: version.digest,
+      distance: 1,
+    },
+  }))
+  return {
+    things: [...up, { ...own, at: version.createdAt, distance: 0, asked: true }, ...down],
+    lines: [
+      ...up.filter(({ distance }) => distance === -3).map(({ id }) => ({ from: id, to: 'train' })),
+      ...[
+        { from: 'commit', to: 'execution' },
+        { from: 'train', to: 'model' },
+        { from: 'model', to: 'version' },
+      ],
+      ...down.map(({ id }) => ({ from: 'version', to: id })),
+    ],
+  }
 }
 
 function overviewOf(scenario: Scenario, name: string) {

@@ -16,6 +16,8 @@ export function triggerText(trigger: Readonly<Record<string, unknown>>): string 
     }
     case 'metric':
       return `${text('metric') ?? 'a metric'} in ${text('environment') ?? 'production'}`
+    case 'reproduction':
+      return `reproduction of ${text('model') ?? ''} ${String(trigger.version ?? '')}`.trim()
     case 'schedule':
       return `schedule ${text('schedule') ?? ''}`.trim()
     default:
@@ -26,6 +28,7 @@ export function triggerText(trigger: Readonly<Record<string, unknown>>): string 
 /** A push is called by its commit's subject; what began by itself did so for another reason than the commit that it ran. */
 export function executionTitle({ trigger, subject }: Pick<ExecutionDetail, 'trigger' | 'subject'>): string {
   if (trigger.kind === 'push' || trigger.kind === 'run') return subject
+  if (trigger.kind === 'reproduction') return triggerText(trigger)
   return `Retraining: ${triggerText(trigger)}`
 }
 
@@ -34,6 +37,7 @@ export function nodeNote(node: ExecutionNode, open: ReadonlySet<string>): string
   if (node.state === 'reused') return 'reused'
   if (node.state === 'skipped') return 'skipped'
   if (node.state === 'cancelled') return 'cancelled'
+  if (node.group) return groupNote(node.group)
   // Whether a step runs or is reused follows from what those before it make: until they ended, nobody can know.
   const waitsFor = node.after.filter((id) => open.has(id))
   return waitsFor.length > 0 ? `decided after ${waitsFor.join(', ')}` : 'queued'
@@ -46,11 +50,30 @@ export const openSteps = (nodes: readonly ExecutionNode[]): Set<string> =>
 
 export type Progress = { done: number; of: number; reused: number; failed: ExecutionNode[] }
 
+/** A node that stands for many counts as many; those of its nodes that are shown besides are among them. */
 export function progressOf(nodes: readonly ExecutionNode[]): Progress {
-  return {
-    done: nodes.filter(({ state }) => !openStates.has(state)).length,
-    of: nodes.length,
-    reused: nodes.filter(({ state }) => state === 'reused').length,
-    failed: nodes.filter(({ state }) => state === 'failed'),
+  const many = new Set(nodes.filter(({ group }) => group).map(({ id }) => id))
+  const progress: Progress = { done: 0, of: 0, reused: 0, failed: [] }
+  for (const node of nodes) {
+    if (node.state === 'failed' && node.kind !== 'matrix') progress.failed.push(node)
+    if (isOfGroup(node, many)) continue
+    const states = node.group?.states ?? { [node.state]: 1 }
+    for (const [state, n] of Object.entries(states)) {
+      progress.of += n
+      if (!openStates.has(state as ExecutionNode['state'])) progress.done += n
+      if (state === 'reused') progress.reused += n
+    }
   }
+  return progress
+}
+
+/** `train@xgb` where `train` is shown for all of its kind. */
+export const isOfGroup = ({ id, kind }: Pick<ExecutionNode, 'id' | 'kind'>, groups: ReadonlySet<string>): boolean =>
+  kind === 'step' && id.includes('@') && groups.has(id.split('@', 1)[0]!)
+
+/** `998 of 1,000 ended, 2 failed` */
+export function groupNote({ of, states }: NonNullable<ExecutionNode['group']>): string {
+  const open = [...openStates].reduce((sum, state) => sum + (states[state] ?? 0), 0)
+  const failed = states.failed ? `, ${states.failed} failed` : ''
+  return `${of - open} of ${of} ended${failed}`
 }

@@ -86,6 +86,20 @@ const monitoring = createRoute({
   component: lazyRouteComponent(() => import('./pages/monitoring/monitoring-page.tsx'), 'MonitoringPage'),
 })
 
+type LineageSearch = { of?: string; direction?: 'up' | 'down' | 'both'; depth?: number }
+
+const lineage = createRoute({
+  getParentRoute: () => root,
+  path: '/projects/$project/lineage',
+  validateSearch: ({ of, direction, depth }: Record<string, unknown>): LineageSearch => ({
+    // What looks like a number in the address is one to the router: a commit's beginning, say.
+    ...(typeof of === 'string' || typeof of === 'number' ? { of: String(of) } : {}),
+    ...(direction === 'up' || direction === 'down' ? { direction } : {}),
+    ...(Number.isInteger(depth) && Number(depth) >= 1 && Number(depth) <= 1000 ? { depth: Number(depth) } : {}),
+  }),
+  component: lazyRouteComponent(() => import('./pages/lineage/lineage-page.tsx'), 'LineagePage'),
+})
+
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
@@ -98,6 +112,7 @@ export const router = createRouter({
     version,
     deployments,
     monitoring,
+    lineage,
   ]),
   defaultPreload: 'intent',
   defaultPendingComponent: PageSkeleton,

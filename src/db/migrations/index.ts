@@ -21,6 +21,11 @@ import { uploads } from './0020-uploads.ts'
 import { users } from './0021-users.ts'
 import { purge } from './0022-purge.ts'
 import { imports } from './0023-imports.ts'
+import { resultsOrigin } from './0024-results-origin.ts'
+import { reproductions } from './0025-reproductions.ts'
+import { provenance } from './0026-provenance.ts'
+import { fanOut } from './0028-fan-out.ts'
+import { stepSecrets } from './0029-step-secrets.ts'
 
 /** Append only: a released migration is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -46,4 +51,9 @@ export const migrations: Record<string, Migration> = {
   '0019-webhooks': webhooks,
   '0022-purge': purge,
   '0023-imports': imports,
+  '0024-results-origin': resultsOrigin,
+  '0025-reproductions': reproductions,
+  '0026-provenance': provenance,
+  '0028-fan-out': fanOut,
+  '0029-step-secrets': stepSecrets,
 }

@@ -18,6 +18,8 @@ export interface ExecutionTables {
     created_at: number
     started_at: number | null
     ended_at: number | null
+    /** The execution whose unfinished part this one carries out. */
+    resumes: string | null
   }
   execution_nodes: {
     execution_id: string
@@ -34,5 +36,13 @@ export interface ExecutionTables {
     error: string | null
     started_at: number | null
     ended_at: number | null
+    /** A further attempt waits until then. */
+    not_before: number | null
+    /** Why the last attempt ended badly. */
+    failure: string | null
+    /** The item of a `foreach:` that this node is for, as JSON. */
+    item: string | null
+    /** The decision as lists show it: JSON without the parts of the key. */
+    shown: string | null
   }
 }

@@ -9,5 +9,15 @@ export interface PlanningTables {
     requirements: string
     created_at: number
   }
-  step_results: { key: string; project: string; step: string; parts: string; result: string; created_at: number }
+  step_results: {
+    key: string
+    project: string
+    step: string
+    parts: string
+    result: string
+    created_at: number
+    /** Who made it; null in rows of before 0024. */
+    execution_id: string | null
+    commit_id: string | null
+  }
 }

@@ -25,6 +25,8 @@ export function runTags({ machine, execution, node, context, decision }: Facts):
     'modelwright.seed': String(parts.seed),
     'modelwright.machine': machine,
   }
+  // Seen everywhere: what it read is not what it declared.
+  if (parts.checkout) tags['modelwright.isolated'] = 'false'
   for (const dataset of Object.keys(parts.checks))
     tags[`modelwright.data.${dataset}`] = shortDigest(context.data[dataset]!.digest)
   return Object.entries(tags).map(([key, value]) => ({ key, value }))

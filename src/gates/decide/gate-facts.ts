@@ -37,7 +37,7 @@ function valuesOf(gate: GateDeclaration, nodes: readonly ExecutionNode[], nodeOf
 function whyMissing(node: ExecutionNode | undefined, id: string, metric: string): string {
   if (!node) return `there was no "${id}"`
   if (node.state !== 'succeeded' && node.state !== 'reused')
-    return `"${id}" ${node.state === 'failed' ? 'failed' : `was ${node.state}`}: ${node.error?.message ?? 'no reason recorded'}`
+    return `"${id}" ${node.state === 'failed' ? 'failed' : `was ${node.state}`}: ${node.error?.message ?? node.decision?.reasons.join('; ') ?? 'no reason recorded'}`
   const logged = Object.keys(node.result?.metrics ?? {})
   return `"${id}" did not log "${metric}"; it logged: ${logged.join(', ') || 'nothing'}`
 }

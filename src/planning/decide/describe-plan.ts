@@ -1,4 +1,5 @@
 import type { Plan, PlannedNode } from '../plan.ts'
+import { shortOrigin } from './describe-explanation.ts'
 
 /** The plan in aligned lines, as the push and `modelwright plan` show it. */
 export function describePlan(plan: Plan): string[] {
@@ -7,8 +8,12 @@ export function describePlan(plan: Plan): string[] {
 }
 
 function describeDecision({ decision }: PlannedNode): string {
-  if (decision.outcome === 'decided later') return `decided after ${decision.after.join(', ')}`
-  return `${decision.outcome.padEnd(6)}  ${shortened(decision.reasons)}`
+  if (decision.outcome === 'skipped') return `skipped  ${shortened(decision.reasons)}`
+  if (decision.outcome === 'decided later')
+    return decision.after.length > 0 ? `decided after ${decision.after.join(', ')}` : shortened(decision.reasons)
+  const origin = decision.origin && shortOrigin(decision.origin)
+  const against = origin ? ` (${decision.outcome === 'reused' ? 'from' : 'since'} ${origin})` : ''
+  return `${decision.outcome.padEnd(6)}  ${shortened(decision.reasons)}${against}`
 }
 
 const shownReasons = 3
@@ -24,6 +29,7 @@ function summary(plan: Plan): string {
     [count('runs'), 'to run'],
     [count('reused'), 'reused'],
     [count('decided later'), 'decided later'],
+    [count('skipped'), 'skipped'],
   ] as const
   const head = `Plan for ${plan.commit.slice(0, 12)}`
   if (plan.nodes.length === 0) return `${head}: nothing to do, modelwright.yaml declares no steps`

@@ -2,6 +2,7 @@ import type { BoundsExpr } from '../../kernel/bound.ts'
 import { upstreamSteps } from '../../projects/decide/step-graph.ts'
 import type { ProjectFile } from '../../projects/index.ts'
 import type { PlanNode } from '../plan.ts'
+import { pipelineIndex } from './pipeline-index.ts'
 
 export const environmentNode = 'environment'
 
@@ -13,8 +14,8 @@ export const championNode = (step: string): string => `${step}@champion`
  * needs. `champions`: names of models for which there is a champion to compare with.
  */
 export function graphOf(file: ProjectFile, options: { only?: string; champions: readonly string[] }): PlanNode[] {
-  const upstream = upstreamSteps(file.steps)
-  const wanted = options.only ? withUpstream(options.only, upstream) : new Set(upstream.keys())
+  const { upstream } = pipelineIndex(file)
+  const wanted = options.only ? withUpstream(stepsNamed(file, options.only), upstream) : new Set(upstream.keys())
   const environment = file.python ? [environmentNode] : []
   const nodes: PlanNode[] = file.python
     ? [{ id: environmentNode, kind: 'environment', step: environmentNode, after: [] }]
@@ -22,7 +23,8 @@ export function graphOf(file: ProjectFile, options: { only?: string; champions: 
   for (const step of inOrder(upstream)) {
     if (!wanted.has(step)) continue
     const before = upstream.get(step) ?? []
-    nodes.push({ id: step, kind: 'step', step, after: [...environment, ...before] })
+    const kind = file.steps[step]?.foreach ? 'fan-out' : 'step'
+    nodes.push({ id: step, kind, step, after: [...environment, ...before] })
     const model = championFor(file, step, options.champions)
     if (model === undefined) continue
     // The champion needs the candidate's rows, but not the candidate.
@@ -54,9 +56,13 @@ const sharesOuts = (file: ProjectFile, producer: string, step: string): boolean 
   return (upstreamSteps({ [producer]: file.steps[producer]!, [step]: without }).get(step) ?? []).includes(producer)
 }
 
-function withUpstream(step: string, upstream: ReadonlyMap<string, string[]>): Set<string> {
+/** A step, or all that a matrix makes of it. */
+export const stepsNamed = ({ steps }: Pick<ProjectFile, 'steps'>, name: string): string[] =>
+  Object.hasOwn(steps, name) ? [name] : Object.keys(steps).filter((step) => steps[step]?.matrix?.of === name)
+
+function withUpstream(steps: readonly string[], upstream: ReadonlyMap<string, readonly string[]>): Set<string> {
   const wanted = new Set<string>()
-  const waiting = [step]
+  const waiting = [...steps]
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (wanted.has(name)) continue
     wanted.add(name)
@@ -66,7 +72,7 @@ function withUpstream(step: string, upstream: ReadonlyMap<string, string[]>): Se
 }
 
 /** Topological, and among equals in the file's order. The file is known to have no cycle; no recursion, because a chain may be long. */
-function inOrder(upstream: ReadonlyMap<string, string[]>): string[] {
+function inOrder(upstream: ReadonlyMap<string, readonly string[]>): string[] {
   const placed = new Set<string>()
   const trail = [...upstream.keys()].reverse()
   for (let name = trail.at(-1); name !== undefined; name = trail.at(-1)) {

@@ -3,6 +3,7 @@ import { type Digest, digestOf } from '../../kernel/digest.ts'
 import type { CommitId, RunId } from '../../kernel/ids.ts'
 import { parseProjectFile } from '../../projects/index.ts'
 import type { NodeOutcome, PlanContext, SourceFile } from '../plan.ts'
+import { PathIndex } from './path-index.ts'
 import { type KeyFacts, keyOf, keyPartsOf, refuseMissingDependencies } from './step-key.ts'
 import { whyItRuns } from './why-it-runs.ts'
 
@@ -28,6 +29,7 @@ type Change = {
   variable?: Digest | 'unset'
   environment?: Digest
   executionId?: string
+  imported?: Record<string, string>
 }
 
 function facts(change: Change = {}): KeyFacts {
@@ -46,12 +48,17 @@ function facts(change: Change = {}): KeyFacts {
       data: { rows: { dataset: 'rows', path: 'rows.csv', digest: change.data ?? digestOf('rows'), size: 1 } },
       champions: {},
       executionId: change.executionId ?? 'e1',
+      facts: { trigger: 'push', branch: 'main' },
     },
     node: { id: change.node ?? 'b', kind: 'step', step: change.node ?? 'b', after: [] },
-    paths: Object.keys(files).sort(),
+    paths: new PathIndex(Object.keys(files).sort()),
     source: (path) => files[path],
     outcomes,
     variables: change.node === 'a' ? {} : { MODE: change.variable ?? 'unset' },
+    imported: new Map(Object.entries(change.imported ?? {})),
+    paramFiles: new Map(),
+    packageFolders: [],
+    platform: 'linux-x64',
   }
 }
 
@@ -107,7 +114,7 @@ describe('why a step runs', () => {
   it.each<[string, Change, RegExp]>([
     ['a file', { out: digestOf('other') }, /^mid\.txt changed \([0-9a-f]{12} → [0-9a-f]{12}\)$/],
     ['a parameter, and not the command that holds it', { set: { n: 4 } }, /^n: 3 → 4$/],
-    ['a variable, without its value', { variable: digestOf('secret') }, /^variable MODE changed$/],
+    ['a variable, without its value', { variable: digestOf('secret') }, /^variable MODE is set now$/],
     ['the seed', { yaml: twoSteps.replace('seed: 7', 'seed: 8') }, /^seed: 7 → 8$/],
   ])('names %s', (_, change, expected) => {
     const reasons = whyItRuns(parts(change), parts())
@@ -126,11 +133,13 @@ describe('dependencies of a commit', () => {
 
   it('are refused before anything runs where nothing has them, also behind steps that are decided later', () => {
     const behind = parseProjectFile(twoSteps.replace('deps: [mid.txt,', 'deps: [mid.txt, gone.py,'))
-    expect(() => refuseMissingDependencies(behind, ['src/x.py', 'rows.csv'])).toThrow(/Step "b" depends on "gone.py"/)
+    expect(() => refuseMissingDependencies(behind, new PathIndex(['rows.csv', 'src/x.py']))).toThrow(
+      /Step "b" depends on "gone.py"/,
+    )
   })
 
   it('are there where the commit has them or another step writes them', () => {
-    expect(() => refuseMissingDependencies(file, ['src/x.py', 'rows.csv'])).not.toThrow()
-    expect(() => refuseMissingDependencies(file, ['rows.csv'])).toThrow(/Step "a" depends on "src"/)
+    expect(() => refuseMissingDependencies(file, new PathIndex(['rows.csv', 'src/x.py']))).not.toThrow()
+    expect(() => refuseMissingDependencies(file, new PathIndex(['rows.csv']))).toThrow(/Step "a" depends on "src"/)
   })
 })

@@ -1,23 +1,33 @@
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { nearestWord } from '../../kernel/nearest-word.ts'
-import { matchesPattern } from '../../projects/decide/path-pattern.ts'
 import { renderCommand } from '../../projects/decide/render-command.ts'
-import { depSeesOut, isGlob, isInside } from '../../projects/decide/repository-path.ts'
+import { depSeesOut } from '../../projects/decide/repository-path.ts'
 import type { Dep, JsonScalar, ProjectFile, Step } from '../../projects/index.ts'
 import type { KeyParts, NodeOutcome, PlanContext, PlanNode, SourceFile } from '../plan.ts'
+import { canonicalCommand } from './canonical-command.ts'
 import { environmentNode } from './graph.ts'
+import type { PathIndex } from './path-index.ts'
+import { pipelineIndex } from './pipeline-index.ts'
 
 export type KeyFacts = {
   context: PlanContext
   node: PlanNode
   /** Every file of the commit by path; digests only where already known. */
   source: (path: string) => SourceFile | undefined
-  /** All paths of the commit, sorted. */
-  paths: readonly string[]
+  /** All paths of the commit. */
+  paths: PathIndex
   outcomes: ReadonlyMap<string, NodeOutcome>
   /** The values of declared environment variables, as digests. */
   variables: Record<string, Digest | 'unset'>
+  /** Files of the commit that the step's Python code imports and its deps do not name → the file that imports them. */
+  imported: ReadonlyMap<string, string>
+  /** Files of which the step names some parameters → what it finds in their place. */
+  paramFiles: ReadonlyMap<string, Digest>
+  /** Folders of editable projects, on Python's path. */
+  packageFolders: readonly string[]
+  /** This machine's operating system and processor. */
+  platform: string
 }
 
 /** The step's parameters with what was set for this execution. */
@@ -35,22 +45,26 @@ export function keyPartsOf(facts: KeyFacts): KeyParts {
   const { context, node, outcomes } = facts
   const step = context.file.steps[node.step]!
   const params = paramsOf(step, context.set)
+  const { seesData } = pipelineIndex(context.file)
+  const trees = new Set<string>()
   const files: Record<string, string> = {}
   const checks: Record<string, Digest> = {}
   for (const dep of step.deps) {
-    if (dep.kind === 'path') Object.assign(files, pathInputs(dep.path, step, facts))
+    if (dep.kind === 'path') Object.assign(files, pathInputs(dep.path, step, facts, trees))
     else if (dep.kind === 'data') {
       const data = context.data[dep.name]!
       files[data.path] = data.digest
       checks[dep.name] = digestOfJson(context.file.data[dep.name]!.checks)
     } else files[`model:${dep.name}`] = modelInput(dep.name, facts)
   }
-  const outs = new Set(Object.values(context.file.steps).flatMap((other) => other.outs))
+  const imported = [...facts.imported].filter(([path]) => !Object.hasOwn(files, path))
+  for (const [path] of imported) files[path] = contentOf(facts.source(path)!)
+  for (const [path, digest] of facts.paramFiles) files[path] = digest
   const environment = outcomes.get(environmentNode)
   return {
-    command: renderCommand(step, params),
+    command: commandOf(step, params),
     files,
-    trees: Object.keys(files).filter((path) => outs.has(path)),
+    trees: Object.keys(files).filter((path) => trees.has(path)),
     params,
     seed: step.seed,
     environment: environment && 'environment' in environment ? environment.environment : 'none',
@@ -59,50 +73,65 @@ export function keyPartsOf(facts: KeyFacts): KeyParts {
     ...(step.model && node.kind === 'step' ? { model: step.model } : {}),
     metrics: step.metrics,
     checks,
-    ...(step.always ? { once: context.executionId } : {}),
+    ...(step.always ? { once: `${context.executionId} ${node.id}` } : {}),
+    ...(step.platform ? { platform: facts.platform } : {}),
+    ...(step.isolated ? {} : { checkout: context.commit }),
+    ...(context.sample !== undefined && seesData.has(step.name) ? { sample: context.sample } : {}),
+    ...(facts.packageFolders.length > 0 ? { pythonPath: [...facts.packageFolders] } : {}),
+    told: {
+      template: canonicalCommand(step.run),
+      imported: Object.fromEntries(imported),
+      ...(facts.paramFiles.size > 0 ? { narrowed: [...facts.paramFiles.keys()] } : {}),
+    },
   }
 }
 
-/** The digest of a node's parts as canonical JSON: equal parts, equal key. */
-export const keyOf = (parts: KeyParts): Digest => digestOfJson(parts)
+/** What sh is given: the step's line with its parameters filled in. */
+export const commandOf = (step: Step, params: Readonly<Record<string, JsonScalar>>): string =>
+  canonicalCommand(renderCommand(step, params))
 
-/** Files of the commit and outputs of other steps that a path dep names. */
-function pathInputs(dep: string, step: Step, facts: KeyFacts): Record<string, string> {
+/** The digest of a node's parts as canonical JSON, without what is there for people alone: equal parts, equal key. */
+export const keyOf = ({ told: _, ...parts }: KeyParts): Digest => digestOfJson(parts)
+
+const contentOf = (file: SourceFile): string => (file.executable ? `${file.digest} executable` : file.digest)
+
+/** Files of the commit and outputs of other steps that a path dep names; which of them are outputs is noted in `trees`. */
+function pathInputs(dep: string, step: Step, facts: KeyFacts, trees: Set<string>): Record<string, string> {
   const found: Record<string, string> = {}
-  for (const path of sourcePaths(dep, facts.paths)) {
-    const file = facts.source(path)!
-    found[path] = file.executable ? `${file.digest} executable` : file.digest
+  for (const path of facts.paths.named(dep)) found[path] = contentOf(facts.source(path)!)
+  let joinsNothing = false
+  for (const writer of pipelineIndex(facts.context.file).outs.seenBy(dep)) {
+    const outcome = writer === step.name ? undefined : facts.outcomes.get(writer)
+    // An empty list is a list: what joins it finds nothing, and that is no mistake.
+    if (outcome && 'joined' in outcome) joinsNothing = true
+    if (!outcome || !('result' in outcome)) continue
+    for (const [out, tree] of Object.entries(outcome.result.outs)) {
+      if (!depSeesOut(dep, out)) continue
+      found[out] = tree
+      trees.add(out)
+    }
   }
-  for (const other of Object.values(facts.context.file.steps)) {
-    if (other.name === step.name) continue
-    const outcome = facts.outcomes.get(other.name)
-    for (const out of other.outs)
-      if (depSeesOut(dep, out) && outcome && 'result' in outcome) found[out] = outcome.result.outs[out]!
-  }
-  if (Object.keys(found).length === 0) throw missingDependency(dep, step, facts.context.file, facts.paths)
+  if (Object.keys(found).length === 0 && !joinsNothing)
+    throw missingDependency(dep, step, facts.context.file, facts.paths)
   return found
 }
-
-/** The commit's files that a path, folder or glob names. */
-export const sourcePaths = (dep: string, paths: readonly string[]): string[] =>
-  isGlob(dep) ? paths.filter((path) => matchesPattern(path, dep)) : paths.filter((path) => isInside(path, dep))
 
 /**
  * Before anything runs: each path that a step depends on must be in the commit or among what another step writes.
  * @throws AppError DependencyMissing naming the step, the path and the nearest one.
  */
-export function refuseMissingDependencies(file: ProjectFile, paths: readonly string[]): void {
-  const steps = Object.values(file.steps)
-  for (const step of steps) {
+export function refuseMissingDependencies(file: ProjectFile, paths: PathIndex): void {
+  const { outs } = pipelineIndex(file)
+  for (const step of Object.values(file.steps)) {
     for (const dep of step.deps) {
-      if (dep.kind !== 'path' || sourcePaths(dep.path, paths).length > 0) continue
-      const written = steps.some((other) => other !== step && other.outs.some((out) => depSeesOut(dep.path, out)))
+      if (dep.kind !== 'path' || paths.named(dep.path).length > 0) continue
+      const written = outs.seenBy(dep.path).some((name) => name !== step.name)
       if (!written) throw missingDependency(dep.path, step, file, paths)
     }
   }
 }
 
-function missingDependency(dep: string, step: Step, file: ProjectFile, paths: readonly string[]): AppError {
+function missingDependency(dep: string, step: Step, file: ProjectFile, { paths }: PathIndex): AppError {
   const near = nearestWord(dep, [...paths, ...Object.values(file.steps).flatMap((other) => other.outs)])
   return new AppError(
     'DependencyMissing',
@@ -115,8 +144,8 @@ function missingDependency(dep: string, step: Step, file: ProjectFile, paths: re
 
 function modelInput(name: string, facts: KeyFacts): string {
   if (facts.node.kind === 'champion evaluation') return facts.context.champions[name]!.tree
-  const producer = Object.values(facts.context.file.steps).find((step) => step.model === name)
-  const outcome = producer && facts.outcomes.get(producer.name)
+  const producer = pipelineIndex(facts.context.file).loggers.get(name)
+  const outcome = producer === undefined ? undefined : facts.outcomes.get(producer)
   if (outcome && 'result' in outcome && outcome.result.model) return outcome.result.model.tree
   throw new AppError(
     'DependencyMissing',
@@ -125,7 +154,7 @@ function modelInput(name: string, facts: KeyFacts): string {
   )
 }
 
-/** Which paths of the commit a step's key needs the content of. */
-export function neededPaths(deps: readonly Dep[], paths: readonly string[]): string[] {
-  return deps.flatMap((dep) => (dep.kind === 'path' ? sourcePaths(dep.path, paths) : []))
+/** The files of the commit that a step's deps name. */
+export function declaredPaths(deps: readonly Dep[], paths: PathIndex): string[] {
+  return deps.flatMap((dep) => (dep.kind === 'path' ? paths.named(dep.path) : []))
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { isAppError } from '../../kernel/errors.ts'
@@ -49,7 +49,7 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       await expect(environments.resolve({ pythonVersion: 'newest', requirements: '' }, quiet)).rejects.toSatisfy(failed)
     })
 
-    it.each(['-r other.txt', '--index-url x', '-e .', '-f wheels'])('refuses %j by name', async (line) => {
+    it.each(['-r other.txt', '--index-url x', '-e ../elsewhere', '-f wheels'])('refuses %j by name', async (line) => {
       await expect(environments.resolve({ requirements: `six\n${line}` }, quiet)).rejects.toSatisfy((error) =>
         isAppError(error, 'NotYetSupported'),
       )
@@ -106,6 +106,27 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       setTimeout(() => stop.abort(new Error('cancelled')), 5)
       await expect(leaving).rejects.toThrow('cancelled')
       expect((await environments.ensure(wanted, quiet)).lock.digest).toBe(wanted.digest)
+    }, 60_000)
+
+    it('frees what nobody asked for since then, but nothing that a process uses; and builds it again', async () => {
+      const { pythonPath } = await environments.ensure(lock, quiet)
+      const sleeper = spawn(pythonPath, ['-c', 'import time; time.sleep(60)'])
+      const gone = new Promise((done) => sleeper.once('exit', done))
+      const later = Number.MAX_SAFE_INTEGER
+      const isLock = expect.objectContaining({ digest: lock.digest, pythonVersion: lock.pythonVersion })
+      try {
+        expect(await environments.removeUnused(later)).not.toContainEqual(isLock)
+      } finally {
+        sleeper.kill('SIGKILL')
+        await gone
+      }
+      expect(await environments.removeUnused(0)).toEqual([])
+      expect(await environments.removeUnused(later, { dryRun: true })).toContainEqual(isLock)
+      expect(await environments.find(lock.digest)).toBeDefined()
+      expect(await environments.removeUnused(later)).toContainEqual(isLock)
+      expect(await environments.find(lock.digest)).toBeUndefined()
+      await environments.ensure(lock, quiet)
+      expect(await environments.find(lock.digest)).toBeDefined()
     }, 60_000)
   })
 }

@@ -1,12 +1,24 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${matrix.x} is a word of modelwright.yaml
 import { z } from 'zod'
 import { type Bound, type BoundsExpr, isRelative, parseBound } from '../../kernel/bound.ts'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { parseDuration } from '../../kernel/time.ts'
-import { parseShare } from '../../kernel/units.ts'
-import { type Dep, driftMeasures, type RetrainTrigger } from '../project-file.ts'
-import { map, named, notYet, Refused, section, written, writtenOrNumber } from './grammar.ts'
+import { parseBytes, parseShare } from '../../kernel/units.ts'
+import {
+  type Condition,
+  type Dep,
+  driftMeasures,
+  failureKinds,
+  type Resources,
+  type RetrainTrigger,
+  type Retries,
+  sharedCaches,
+} from '../project-file.ts'
+import { map, named, nameForm, nameProblem, notYet, Refused, section, written, writtenOrNumber } from './grammar.ts'
+import { shellQuote } from './render-command.ts'
 import { isGlob, normalisePath, pathProblem } from './repository-path.ts'
 import { scheduleForms, scheduleToCron } from './schedule.ts'
+import { withoutReferences } from './templates.ts'
 
 // The shape of modelwright.yaml, and the only place that knows its words. Each schema reads what the file says and
 // gives what the types in project-file.ts say; what needs more than one place of the file is in file-semantics.ts.
@@ -22,6 +34,21 @@ const filePath = (form: string) =>
     if (read instanceof Refused) return read
     if (read === '.') return new Refused('it is the whole repository')
     return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : read
+  })
+
+/** A path in which `${matrix.NAME}` or `${item}` may stand: looked at again when it is filled in. */
+const pathTemplate = (form: string) =>
+  written(form, (text) => {
+    const read = repositoryPath(withoutReferences(text))
+    if (read instanceof Refused) return read
+    if (read === '.') return new Refused('it is the whole repository')
+    return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : normalisePath(text)
+  })
+
+const nameTemplate = (what: string) =>
+  written(`${what}: ${nameForm}`, (text) => {
+    const problem = nameProblem(withoutReferences(text))
+    return problem ? new Refused(problem) : text
   })
 
 const durationForm = 'a duration such as 30s, 10m, 1h30m or 7d'
@@ -58,20 +85,23 @@ const scalar = z
   })
   .describe('a text, a number, true or false')
 
-const python = map({
-  version: written('a version in quotes, such as ">= 3.11"', (text) =>
-    /^\s*((~=|==|!=|<=|>=|<|>)?\s*\d+(\.(\d+|\*))*\s*)(,\s*(~=|==|!=|<=|>=|<|>)\s*\d+(\.(\d+|\*))*\s*)*$/.test(text)
-      ? text.trim()
-      : undefined,
-  ).optional(),
-  requirements: filePath('the path of a requirements.txt or pyproject.toml'),
-})
+const python = map(
+  {
+    version: written('a version in quotes, such as ">= 3.11"', (text) =>
+      /^\s*((~=|==|!=|<=|>=|<|>)?\s*\d+(\.(\d+|\*))*\s*)(,\s*(~=|==|!=|<=|>=|<|>)\s*\d+(\.(\d+|\*))*\s*)*$/.test(text)
+        ? text.trim()
+        : undefined,
+    ).optional(),
+    requirements: filePath('the path of a requirements.txt or pyproject.toml'),
+  },
+  ['conda', 'image', 'environment'],
+)
 
-const dataPath = written('the path of a file in Git', (text) => {
+const dataPath = written('the path of a file in Git, or of a .dvc pointer', (text) => {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return notYet(`data at an address (${text}); name a file in Git`)
   if (/@(sha256:.*|[0-9a-f]{6,})$/.test(text)) return notYet(`a dataset by its digest (${text}); name a file in Git`)
-  if (text.endsWith('.dvc')) return notYet(`a .dvc pointer (${text}); name a file in Git`)
-  const read = repositoryPath(text)
+  // What the pointer stands for lies beside it, once DVC's remote has given it.
+  const read = repositoryPath(text.replace(/\.dvc$/, ''))
   if (read instanceof Refused) return read
   if (read === '.' || text.endsWith('/')) return notYet('a folder as data; name a file in Git')
   return isGlob(read) ? notYet('a pattern as data; name a file in Git') : read
@@ -129,8 +159,8 @@ const dataSource = map(
 const dep = written('a path, data:NAME or model:NAME', (text): Dep | Refused => {
   const reference = /^(data|model):(.*)$/.exec(text)
   if (reference) return { kind: reference[1] as 'data' | 'model', name: reference[2]! }
-  const read = repositoryPath(text)
-  return read instanceof Refused ? read : { kind: 'path', path: read }
+  const read = repositoryPath(withoutReferences(text))
+  return read instanceof Refused ? read : { kind: 'path', path: normalisePath(text) }
 })
 
 const paramName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, {
@@ -143,29 +173,139 @@ const environmentVariable = written('the name of an environment variable', (text
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text) ? text : undefined
 })
 
+const matrix = z
+  .record(paramName, z.array(scalar).min(1))
+  .refine((axes) => Object.keys(axes).length > 0, { error: 'expected at least one name with its values' })
+  .describe('a map of names to lists of values')
+
+const defaultFanOut = 100
+const largestFanOut = 10_000
+
+const foreach = z
+  .union([
+    filePath('the path of a JSON list that another step writes').transform((list) => ({
+      list,
+      at_most: defaultFanOut,
+    })),
+    map({
+      list: filePath('the path of a JSON list that another step writes'),
+      at_most: z.int().min(1).max(largestFanOut).default(defaultFanOut),
+    }),
+  ])
+  .transform(({ list, at_most }) => ({ list, atMost: at_most }))
+  .describe(`the path of a JSON list that another step writes, or { list: PATH, at_most: ${defaultFanOut} }`)
+
+const conditionForms =
+  '"STEP.METRIC >= 0.9", "branch == main", "trigger != push" or "params.NAME == value" (quoted, because of ":" and ">")'
+
+const condition = written(conditionForms, (text): Condition | Refused | undefined => {
+  const fact = /^\s*(branch|trigger|params\.[A-Za-z_][\w.-]*)\s*(==|!=)\s*(.+?)\s*$/.exec(text)
+  if (fact)
+    return {
+      kind: 'fact',
+      text: text.trim(),
+      fact: fact[1] as 'branch' | 'trigger' | `params.${string}`,
+      equals: fact[2] === '==',
+      value: fact[3]!.replace(/^(["'])(.*)\1$/, '$2'),
+    }
+  const metric = /^\s*([A-Za-z0-9][\w@.-]*?)\.([A-Za-z_][\w./-]*)\s*([<>=!].*)$/.exec(text)
+  if (!metric) return undefined
+  const read = readFixedBound(metric[3]!)
+  if (read instanceof Refused) return read
+  return { kind: 'metric', text: text.trim(), step: metric[1]!, metric: metric[2]!, bound: read }
+})
+
+const retries = z
+  .union([
+    z
+      .int()
+      .min(0)
+      .max(20)
+      .transform((times) => ({ times, wait: 10_000, on: [...failureKinds] })),
+    map({
+      times: z.int().min(0).max(20).default(2),
+      wait: durationOrNone.default(10_000),
+      on: z
+        .array(z.enum(failureKinds))
+        .min(1)
+        .default([...failureKinds]),
+    }),
+  ])
+  .transform(({ times, wait, on }): Retries => ({ times, waitMs: wait, on }))
+  .describe(`how often it is tried again, or { times: 2, wait: 10s, on: [${failureKinds.join(', ')}] }`)
+
+const resources = map({
+  cpu: z.number().positive().max(1024).default(1),
+  memory: writtenOrNumber('an amount of memory such as 512MB or 4GB', parseBytes).optional(),
+  gpu: z.int().min(0).max(64).default(0),
+}).transform(
+  ({ cpu, memory, gpu }): Resources => ({ cpu, gpu, ...(memory === undefined ? {} : { memoryBytes: memory }) }),
+)
+
+/** Carried out by the bootstrap's own module, which stands on the step's PYTHONPATH. */
+const notebookCommand = (path: string): string => `python -m modelwright_notebook ${shellQuote(path)}`
+
 const step = map(
   {
     run: z
       .string()
       .refine((text) => text.trim() !== '' && !text.includes('\0'), { error: 'expected a command' })
-      .describe('a command (text; write "true" in quotes)'),
+      .describe('a command (text; write "true" in quotes)')
+      .optional(),
+    notebook: filePath('the path of a notebook (.ipynb)').optional(),
     deps: z.array(dep).describe('a list of paths, data:NAME and model:NAME').default([]),
-    outs: z.array(filePath('a path that the step writes')).describe('a list of paths').default([]),
+    outs: z.array(pathTemplate('a path that the step writes')).describe('a list of paths').default([]),
     params: z.record(paramName, scalar).describe('a map of parameters').default({}),
     seed: z.int().min(0).max(4_294_967_295).describe('a whole number from 0 to 4294967295').default(0),
     env: z.array(environmentVariable).describe('a list of names of environment variables').default([]),
-    model: named('the name of the model that the step logs').optional(),
+    model: nameTemplate('the name of the model that the step logs').optional(),
     metrics: z
-      .union([z.boolean(), filePath('true, or the path of a JSON file')])
+      .union([z.boolean(), pathTemplate('true, or the path of a JSON file')])
       .describe('true, or the path of a JSON file')
       .default(false),
     always: z.boolean().default(false),
+    matrix: matrix.optional(),
+    foreach: foreach.optional(),
+    when: z
+      .union([condition.transform((one) => [one]), z.array(condition)])
+      .describe(`a list of: ${conditionForms}`)
+      .default([]),
+    retries: retries.prefault(0),
+    timeout: duration.optional(),
+    resources: resources.prefault({}),
+    mutex: nameTemplate('a name that steps share of which one runs at a time').optional(),
+    checkpoints: pathTemplate('a folder of the workspace').optional(),
+    secrets: z.array(environmentVariable).describe('a list of names of secrets').default([]),
+    caches: z
+      .array(z.enum(sharedCaches))
+      .describe(`a list of: ${sharedCaches.join(', ')}`)
+      .default([]),
+    isolated: z.boolean().default(true),
+    platform: z.boolean().default(false),
   },
-  [
-    ...['matrix', 'foreach', 'when', 'retries', 'retry', 'timeout', 'resources', 'mutex', 'sample', 'checkpoints'],
-    ...['checkpoint', 'secrets', 'notebook', 'notebooks', 'python', 'image', 'search', 'engine'],
-  ],
+  ['python', 'image', 'search', 'engine'],
 )
+  // Not a refinement: that would be another schema than the one whose refused keys are known.
+  .transform(({ timeout, run, ...read }, context) => {
+    const refuse = (path: PropertyKey[], message: string) => context.addIssue({ code: 'custom', path, message })
+    if (run === undefined && read.notebook === undefined)
+      refuse(['run'], 'found neither run: nor notebook:; expected a command')
+    if (run !== undefined && read.notebook !== undefined)
+      refuse(['notebook'], 'found run: and notebook:; a step has one of them')
+    if (read.foreach && read.matrix) refuse(['foreach'], 'found foreach: and matrix:; a step has one of them')
+    if (read.foreach && read.model)
+      refuse(
+        ['model'],
+        'found model: beside foreach:; a step that runs once for each item cannot be the one that logs a model',
+      )
+    const twice = read.secrets.find((name) => read.env.includes(name))
+    if (twice) refuse(['secrets'], `found "${twice}" in secrets: and env:`)
+    return {
+      ...read,
+      run: run ?? notebookCommand(read.notebook ?? ''),
+      ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    }
+  })
 
 const bounds: z.ZodType<BoundsExpr> = z.lazy(() =>
   z
@@ -338,6 +478,9 @@ export const fileSchema = map(
   {
     project: named('the name of the project'),
     branch: branch.default('main'),
+    sample: share
+      .refine((value) => value > 0 && value <= 1, { error: 'expected a share above 0% and up to 100%' })
+      .optional(),
     python: python.optional(),
     data: section(dataSource),
     steps: section(step),

@@ -50,7 +50,7 @@ export const notYet = (what: string): Refused => new Refused(`${notYetMark}${wha
 
 /** Names go into shells, paths, URLs, Git branches and environment variables. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/
-const nameForm = 'a name of letters, digits, "_", "." and "-", at most 64, beginning with a letter or digit'
+export const nameForm = 'a name of letters, digits, "_", "." and "-", at most 64, beginning with a letter or digit'
 
 /** What is wrong with a name; undefined: nothing. */
 export const nameProblem = (name: string): string | undefined => {

@@ -10,6 +10,7 @@ it('offers an editor the words of the file and refuses others', () => {
   expect(Object.keys(schema.properties)).toEqual([
     'project',
     'branch',
+    'sample',
     'python',
     'data',
     'steps',

@@ -95,6 +95,13 @@ describe("the design's example", () => {
       model: 'tumour-classifier',
       metrics: false,
       always: false,
+      when: [],
+      retries: { times: 0, waitMs: 10_000, on: ['error', 'timeout', 'memory', 'lost'] },
+      resources: { cpu: 1, gpu: 0 },
+      secrets: [],
+      caches: [],
+      isolated: true,
+      platform: false,
     })
     expect(file.steps.evaluate?.deps.at(-1)).toEqual({ kind: 'model', name: 'tumour-classifier' })
     expect(file.steps.evaluate?.metrics).toBe(true)
@@ -226,7 +233,7 @@ const wrong: Case[] = [
     'outs: [work/train',
     'ouputs: [work/train',
     '16:72',
-    'found "ouputs"; allowed here: run, deps, outs',
+    'found "ouputs"; allowed here: run, notebook, deps, outs',
     'did you mean "outs"?',
   ],
   [
@@ -245,7 +252,7 @@ const wrong: Case[] = [
     'did you mean "metric"?',
   ],
   ['a missing project', 'project: tumour-classifier\n', '\n', '3:1', '"project" is missing'],
-  ['a missing run:', 'run: python src/prepare.py, ', '', '16:13', '"run" is missing; expected a command'],
+  ['a missing run:', 'run: python src/prepare.py, ', '', '16:13', 'neither run: nor notebook:; expected a command'],
   ['a version that YAML reads as a number', '">= 3.11"', '3.10', '3:20', 'found 3.1;', 'in quotes'],
   [
     'a command that YAML reads as a truth value',
@@ -324,7 +331,7 @@ const wrong: Case[] = [
     'deps: [src/, work/train.csv]',
     'deps: ["src/${params.depth}"]',
     '19:12',
-    'only run: is filled in',
+    'only ${matrix.NAME} and ${item} are filled in',
   ],
   ['a pattern as output', 'work/test.csv]', 'work/*.csv]', '16:95', 'a pattern cannot stand here'],
   ['the whole repository as output', 'work/test.csv]', './]', '16:95', 'the whole repository'],
@@ -475,13 +482,10 @@ describe('parseProjectFile refuses', () => {
 })
 
 const later: Case[] = [
-  ['a .dvc pointer', 'path: data/biopsies.csv', 'path: data/biopsies.csv.dvc', '7:11', '.dvc pointer'],
   ['an object store', 'path: data/biopsies.csv', 'path: s3://bucket/b.csv', '7:11', 's3://bucket/b.csv'],
   ['a web address', 'path: data/biopsies.csv', 'path: https://example.org/b.csv', '7:11', 'https://'],
   ['a dataset by digest', 'path: data/biopsies.csv', `path: biopsies@${digest}`, '7:11', 'a dataset by its digest'],
-  ['a matrix', 'seed: 7', 'matrix: { depth: [1, 2] }', '21:5', '"matrix:"'],
-  ['a timeout', 'seed: 7', 'timeout: 3h', '21:5', '"timeout:"'],
-  ['secrets of a step', 'seed: 7', 'secrets: [TOKEN]', '21:5', '"secrets:"'],
+  ['an image', 'seed: 7', 'image: python:3.11', '21:5', '"image:"'],
   ['features', 'models:\n', 'features: {}\nmodels:\n', '25:1', '"features:"'],
   ['searches', 'models:\n', 'searches: {}\nmodels:\n', '25:1', '"searches:"'],
   ['environments', 'models:\n', 'environments: {}\nmodels:\n', '25:1', '"environments:"'],

@@ -1,7 +1,10 @@
 import { AppError } from '../../kernel/errors.ts'
 import type { GateDeclaration, ModelPolicy, Problem, ProjectFile, Step } from '../project-file.ts'
+import { isMap } from './dvc-values.ts'
+import { expandMatrix } from './expand-matrix.ts'
 import { type FileShape, fileSchema } from './file-schema.ts'
 import { semanticProblems } from './file-semantics.ts'
+import { dvcFileName, readDvcFile } from './read-dvc-file.ts'
 import { type PathProblem, shapeProblems } from './shape-problems.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
 
@@ -16,6 +19,37 @@ export function parseProjectFile(text: string, fileName = 'modelwright.yaml'): P
   throw errorOf(read.problems, fileName)
 }
 
+/**
+ * A repository whose pipeline is a dvc.yaml: the stages stand in for the `steps:` that its modelwright.yaml (if it has one) does not have.
+ * `files`: the texts of those of `dvcValueFiles` that there are.
+ */
+export function parseWithDvc(
+  text: string,
+  dvc: { text: string; files: ReadonlyMap<string, string> },
+  fileName = 'modelwright.yaml',
+): ProjectFile {
+  const { steps, paramFiles } = readDvcFile(dvc.text, dvc.files)
+  const yaml = readYaml(text)
+  if ('problems' in yaml) throw errorOf(yaml.problems, fileName)
+  const read = checkProjectFile(JSON.stringify({ ...(yaml.source.value as object), steps }))
+  // The places of the joined text are nobody's.
+  if ('problems' in read)
+    throw errorOf(
+      read.problems.map((problem) => ({ ...problem, line: 1, column: 1 })),
+      `${fileName} with the stages of ${dvcFileName}`,
+    )
+  for (const [name, files] of Object.entries(paramFiles)) read.file.steps[name]!.paramFiles = files
+  return read.file
+}
+
+/** Whether a modelwright.yaml leaves its steps to a dvc.yaml. */
+export function declaresNoSteps(text: string): boolean {
+  const yaml = readYaml(text)
+  if ('problems' in yaml) return false
+  const { value } = yaml.source
+  return isMap(value) && (value.steps === undefined || value.steps === null)
+}
+
 /** The same as data, for editors and for reports that show every problem. */
 export function checkProjectFile(text: string): { file: ProjectFile } | { problems: Problem[] } {
   const yaml = readYaml(text)
@@ -27,9 +61,32 @@ export function checkProjectFile(text: string): { file: ProjectFile } | { proble
     }
   const shape = fileSchema.safeParse(source.value)
   if (!shape.success) return { problems: placed(source, shapeProblems(fileSchema, source.value, shape.error.issues)) }
-  const file = toProjectFile(shape.data)
-  const problems = placed(source, semanticProblems(file))
+  const { steps, problems: expansion } = expandMatrix(shape.data.steps)
+  if (expansion.length > 0) return { problems: placed(source, toldOnce(expansion)) }
+  const file = toProjectFile(shape.data, steps)
+  const problems = placed(source, toldOnce(asWritten(file, semanticProblems(file))))
   return problems.length > 0 ? { problems } : { file }
+}
+
+/** A problem of `train@xgb` stands at `train:`, and of those that its siblings have at the same place the first one is enough. */
+function asWritten(file: ProjectFile, problems: readonly PathProblem[]): PathProblem[] {
+  const told = new Set<string>()
+  return problems.flatMap((problem) => {
+    const [section, name, ...rest] = problem.path
+    const matrix = section === 'steps' ? file.steps[String(name)]?.matrix : undefined
+    if (!matrix) return [problem]
+    const path = ['steps', matrix.of, ...rest]
+    const place = JSON.stringify(path.map(String))
+    if (told.has(place)) return []
+    told.add(place)
+    return [{ ...problem, path }]
+  })
+}
+
+/** Combinations share what does not depend on their values. */
+function toldOnce(problems: readonly PathProblem[]): PathProblem[] {
+  const told = new Map(problems.map((problem) => [JSON.stringify([problem.path.map(String), problem.text]), problem]))
+  return [...told.values()]
 }
 
 const placed = (source: YamlSource, problems: readonly PathProblem[]): Problem[] =>
@@ -59,30 +116,43 @@ function errorOf(problems: readonly Problem[], fileName: string): AppError {
 const words = (problem: Problem): string =>
   problem.kind === 'not-yet' ? `asks for ${problem.text}, which this version does not carry out yet` : problem.text
 
-function toProjectFile(shape: FileShape): ProjectFile {
-  const names = Object.keys(shape.steps)
+function toProjectFile(shape: FileShape, steps: Record<string, Step>): ProjectFile {
+  const names = [...new Set([...Object.keys(steps), ...Object.keys(shape.steps)])].sort((a, b) => b.length - a.length)
   return {
     ...shape,
-    steps: mapValues(shape.steps, (step, name): Step => ({ name, ...step })),
-    models: mapValues(shape.models, (model): ModelPolicy => {
-      const gate = model.gate && toGate(model.gate, names)
+    steps,
+    models: mapValues(shape.models, (model, name): ModelPolicy => {
+      const gate = model.gate && toGate(model.gate, name, steps, names)
       return { ...(gate ? { gate } : {}), promote: model.promote }
     }),
   }
 }
 
-function toGate(gate: NonNullable<FileShape['models'][string]['gate']>, steps: readonly string[]): GateDeclaration {
+function toGate(
+  gate: NonNullable<FileShape['models'][string]['gate']>,
+  model: string,
+  steps: Readonly<Record<string, Step>>,
+  longestFirst: readonly string[],
+): GateDeclaration {
   return {
     ...gate,
     objectives: gate.objectives.map((objective) => {
       // Step names may hold dots themselves: the longest step that the metric begins with is meant.
-      const step = steps
-        .filter((name) => objective.metric.startsWith(`${name}.`))
-        .sort((a, b) => b.length - a.length)[0]
-      const split = step ?? objective.metric.split('.')[0]!
-      return { ...objective, step: split, name: objective.metric.slice(split.length + 1) }
+      const written = longestFirst.find((name) => objective.metric.startsWith(`${name}.`))
+      const split = written ?? objective.metric.split('.')[0]!
+      const name = objective.metric.slice(split.length + 1)
+      return { ...objective, step: nodeThatTakes(model, split, steps), name }
     }),
   }
+}
+
+/** Of a matrix the one step that takes the gate's model; where none or several do, the matrix itself, which is then refused. */
+function nodeThatTakes(model: string, declared: string, steps: Readonly<Record<string, Step>>): string {
+  if (Object.hasOwn(steps, declared)) return declared
+  const takes = Object.values(steps).filter(
+    (step) => step.matrix?.of === declared && step.deps.some((dep) => dep.kind === 'model' && dep.name === model),
+  )
+  return takes.length === 1 ? takes[0]!.name : declared
 }
 
 const mapValues = <A, B>(

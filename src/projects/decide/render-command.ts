@@ -25,18 +25,23 @@ export function renderCommand(step: Pick<Step, 'name' | 'run'>, params: Readonly
 /** A value as one word of sh, always in quotes: `2` before `>` or `if` at the front would mean something bare. */
 export const shellQuote = (value: string): string => `'${value.replaceAll("'", "'\\''")}'`
 
+/** The same for a value that is filled in before parameters are: what it holds itself is no reference to a parameter. */
+export const shellQuoteFilled = (value: string): string =>
+  shellQuote(value).replaceAll('${params.', () => "$''{params.")
+
 /**
  * Names whose reference stands where renderCommand's own quotes would not protect the value: inside quotes of the
- * shell, or in a line with a here-document.
+ * shell, or in a line with a here-document. `reference`: sticky, its first group is the name.
  */
-export function unprotectedReferences(run: string): string[] {
+export function unprotectedReferences(run: string, reference: RegExp = /\$\{params\.([^}]*)/y): string[] {
   const names: string[] = []
   const hereDocument = run.includes('<<')
   let quote: string | undefined
   for (let i = 0; i < run.length; i++) {
     const char = run[i]!
-    const isReference = run.startsWith('${params.', i)
-    if (isReference && (quote || hereDocument)) names.push(run.slice(i + 9, run.indexOf('}', i)))
+    reference.lastIndex = i
+    const found = quote || hereDocument ? reference.exec(run) : null
+    if (found) names.push(found[1]!)
     else if (char === '\\' && quote !== "'") i++
     else if (quote === undefined && char === '#' && /^$|\s/.test(run[i - 1] ?? '')) i = endOfLine(run, i)
     else if (quote === undefined && (char === "'" || char === '"' || char === '`')) quote = char

@@ -1,4 +1,6 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${matrix.x} is a word of modelwright.yaml
 import { matchesPattern } from './path-pattern.ts'
+import { asPattern, holdsItem } from './templates.ts'
 
 /**
  * Why a path may not stand in modelwright.yaml, or undefined where it may. Paths are relative to the repository's
@@ -15,7 +17,7 @@ export function pathProblem(path: string): string | undefined {
   if (parts.includes('..')) return 'leaves the repository by ".."'
   // Case and trailing dots or blanks: some file systems take `.GIT` and `.git.` for `.git`.
   // Whoever writes these expects more than a name; nothing here would carry it out.
-  if (/\$\{/.test(path)) return 'holds "${"; only run: is filled in'
+  if (/\$\{/.test(path)) return 'holds "${"; in a path only ${matrix.NAME} and ${item} are filled in'
   if (isGlob(path) && /[{}]|[@!+?*]\(/.test(path)) return 'is a pattern with braces or brackets; write one dep for each'
   if (parts.some((part) => /^\.git[. ]*$/i.test(part))) return 'lies in .git'
   return undefined
@@ -44,6 +46,7 @@ export const isInside = (path: string, folder: string): boolean =>
  */
 export function depSeesOut(dep: string, out: string): boolean {
   if (dep === '.') return false
+  if (holdsItem(out)) return patternsMeet(dep, asPattern(out))
   if (!isGlob(dep)) return pathsOverlap(dep, out)
   if (matchesPattern(out, dep)) return true
   const globParts = dep.split('/')
@@ -53,4 +56,16 @@ export function depSeesOut(dep: string, out: string): boolean {
   if (compared === 0) return false
   if (anyDepth === -1 && globParts.length <= outParts.length) return false
   return matchesPattern(outParts.slice(0, compared).join('/'), globParts.slice(0, compared).join('/'))
+}
+
+/** Whether a dep (or an output) may name something that a pattern of outputs becomes; where both are patterns, rather yes. */
+export function patternsMeet(dep: string, out: string): boolean {
+  const [wanted, written] = [dep.split('/'), out.split('/')]
+  for (let i = 0; i < Math.min(wanted.length, written.length); i++) {
+    if (wanted[i] === '**') return true
+    if (isGlob(wanted[i]!) && isGlob(written[i]!)) continue
+    const meets = isGlob(wanted[i]!) ? matchesPattern(written[i]!, wanted[i]!) : matchesPattern(wanted[i]!, written[i]!)
+    if (!meets) return false
+  }
+  return true
 }

@@ -39,6 +39,12 @@ describe('the content digest of a model', () => {
     expect(digest('weights', mlmodel({ [field]: '17' }))).not.toBe(digest('weights', mlmodel()))
   })
 
+  it('does not count the folder in which the code lay that a model was logged from', () => {
+    const from = (path: string) => mlmodel({ flavors: `{python_function: {model_code_path: ${path}}}` })
+    expect(digest('weights', from('/work/1/workspace/sorter.py'))).toBe(digest('weights', from('/work/2/sorter.py')))
+    expect(digest('weights', from('/work/1/sorter.py'))).not.toBe(digest('weights', from('/work/1/other.py')))
+  })
+
   it('differs when a file of the model differs', () => {
     expect(digest('weights', mlmodel())).not.toBe(digest('other weights', mlmodel()))
   })

@@ -26,8 +26,22 @@ function steadyFields(text: string): Record<string, unknown> | undefined {
   if (document.errors.length > 0 || !isMap(document.contents)) return undefined
   const fields = jsonOf(() => document.toJS({ maxAliasCount: 20 }) as Record<string, unknown>)
   if (!fields) return undefined
-  return Object.fromEntries(Object.entries(fields).filter(([name]) => !volatileFields.includes(name)))
+  const steady = Object.fromEntries(Object.entries(fields).filter(([name]) => !volatileFields.includes(name)))
+  return isRecord(steady.flavors) ? { ...steady, flavors: withoutFolders(steady.flavors) } : steady
 }
+
+/** A model that was logged from code names the file where it lay then; what counts of it is in the model's folder. */
+function withoutFolders(flavors: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(flavors).map(([name, flavor]) => {
+      if (!isRecord(flavor) || typeof flavor.model_code_path !== 'string') return [name, flavor]
+      return [name, { ...flavor, model_code_path: flavor.model_code_path.split('/').at(-1) }]
+    }),
+  )
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Through JSON, so that dates and other YAML values become texts; undefined where it has no JSON form. */
 function jsonOf(read: () => Record<string, unknown>): Record<string, unknown> | undefined {

@@ -2,24 +2,35 @@ import { randomBytes } from 'node:crypto'
 import type { Digest } from '../../kernel/digest.ts'
 import type { PredictionId } from '../../kernel/ids.ts'
 import { hashShare } from '../../math/hash-share.ts'
+import { bindInputs } from '../decide/bind-inputs.ts'
 import { chooseVersion, effectiveWeights, isReached, type TrafficFacts, type Weighted } from '../decide/traffic.ts'
 import type { EndpointDesired, GatewayObserved, PredictionRecord, ServedVersion } from '../gateway-state.ts'
-import { inputFailure } from '../input-failure.ts'
+import { type InputRows, inputFailure } from '../input-failure.ts'
+import { InferenceStats } from '../models/inference-stats.ts'
+import type { Refusal } from '../models/model-backend.ts'
+import type { ModelFacts } from '../models/model-facts.ts'
+import { type BackendSetting, openBackend, type VersionBackend } from '../models/open-backend.ts'
+import { refusalError } from '../models/refusal-error.ts'
+import { rowsOfTensors } from '../models/tensor-rows.ts'
 import { predictionId, randomBytesNeeded } from '../prediction-id.ts'
+import type { Inferred, ServedName } from '../protocols/model-repository.ts'
+import type { OipRequest } from '../protocols/oip-request.ts'
+import { invalidInput, unavailable } from '../scoring-error.ts'
+import type { Tensor } from '../tensor.ts'
 import { GuardState, type Trip } from './guard-state.ts'
 import type { JournalWriter } from './journal-writer.ts'
-import { ModelWorker, type WorkerAnswer, type WorkerSetting } from './model-worker.ts'
-import { badRequest, invalidInput, ScoringError, unavailable } from './scoring-error.ts'
 import type { ScoringRequest } from './scoring-request.ts'
 
 export type EndpointSetting = {
-  worker: Omit<WorkerSetting, 'changed'>
+  worker: Omit<BackendSetting, 'changed'>
   journal: JournalWriter
   /** Uniform in [0, 1). */
   draw: () => number
   drainMs: number
   tripped: () => void
 }
+
+type Ask<Value> = (backend: VersionBackend) => Promise<{ ok: true; value: Value; outputs: () => Buffer } | Refusal>
 
 export type Prediction = { id: PredictionId; body: Buffer }
 
@@ -28,7 +39,8 @@ export class Endpoint {
   readonly name: string
   readonly #setting: EndpointSetting
   readonly #guard: GuardState
-  readonly #workers = new Map<Digest, ModelWorker>()
+  readonly #workers = new Map<Digest, VersionBackend>()
+  readonly #stats = new InferenceStats()
   readonly #leaving = new Set<Promise<void>>()
   #desired: EndpointDesired
   #current: Weighted[] = []
@@ -56,7 +68,51 @@ export class Endpoint {
   }
 
   /** @throws ScoringError what the client is told; its `predictionId` leads to the record where there is one */
-  async predict(request: ScoringRequest): Promise<Prediction> {
+  async predict(request: ScoringRequest, signal?: AbortSignal): Promise<Prediction> {
+    const { id, value } = await this.#answered(request, async (backend) => {
+      const { form, body } = request
+      const answer = await backend.score({ form, body, drop: droppedColumns(backend.served) }, signal)
+      return answer.ok ? { ok: true, value: answer.body, outputs: () => answer.body } : answer
+    })
+    return { id, body: value }
+  }
+
+  /** The same in the Open Inference Protocol. @throws ScoringError */
+  async infer(request: OipRequest, signal?: AbortSignal): Promise<Inferred> {
+    const { tensors, parameters } = request
+    const { id, version, value } = await this.#answered(inputRows(this.#anyVersion, tensors), async (backend) => {
+      const binding = bindInputs(backend.facts, withoutKey(backend.served, tensors))
+      if ('problem' in binding) return { ok: false, kind: 'schema', message: binding.problem }
+      const answer = await backend.infer({ ...binding, parameters }, signal)
+      return answer.ok ? { ok: true, value: answer.tensors, outputs: () => outputsOf(answer.tensors) } : answer
+    })
+    return { tensors: value, id, version: String(version) }
+  }
+
+  /** As a model of the Open Inference Protocol: of several versions that share the traffic, the one with the most of it speaks. */
+  get served(): ServedName {
+    const backend = this.#anyVersion
+    return {
+      name: this.#desired.model,
+      version: String(backend?.served.version ?? ''),
+      facts: backend?.facts ?? noFacts,
+      state: backend?.state ?? 'unloaded',
+      reason: backend?.reason,
+      stats: this.#stats,
+      infer: (request, signal) => this.infer(request, signal),
+    }
+  }
+
+  get #anyVersion(): VersionBackend | undefined {
+    const [most] = this.#effective.toSorted((a, b) => b.weight - a.weight)
+    return (most && this.#workers.get(most.digest)) ?? this.#comingWorker() ?? [...this.#workers.values()][0]
+  }
+
+  /** Chooses a version, holds the input against its contract, asks, and writes down what came of it. */
+  async #answered<Value>(
+    request: InputRows,
+    ask: Ask<Value>,
+  ): Promise<{ id: PredictionId; version: number; value: Value }> {
     const started = performance.now()
     const worker = this.#choose(request)
     const { served } = worker
@@ -70,15 +126,15 @@ export class Endpoint {
       finish('input refused', { error: refused })
       throw Object.assign(invalidInput(refused), { predictionId: id })
     }
-    const answer = await worker.ask({ form: request.form, body: request.body, drop: droppedColumns(served) })
+    const answer = await ask(worker)
     if (answer.ok) {
-      finish('answered', { outputs: answer.body })
-      return { id, body: answer.body }
+      finish('answered', { outputs: answer.outputs() })
+      return { id, version: served.version, value: answer.value }
     }
     finish(answer.kind === 'schema' || answer.kind === 'request' ? 'input refused' : 'failed', {
       error: answer.message,
     })
-    throw Object.assign(errorOf(answer), { predictionId: id })
+    throw Object.assign(refusalError(answer), { predictionId: id })
   }
 
   expire(now: number): void {
@@ -117,9 +173,9 @@ export class Endpoint {
     ])
   }
 
-  #begin(target: ServedVersion, replaced: ModelWorker | undefined): void {
+  #begin(target: ServedVersion, replaced: VersionBackend | undefined): void {
     if (replaced) this.#retire(replaced)
-    const worker = new ModelWorker(target, { ...this.#setting.worker, changed: () => this.#settle() })
+    const worker = openBackend(target, { ...this.#setting.worker, changed: () => this.#settle() })
     this.#workers.set(target.digest, worker)
     worker.start()
   }
@@ -147,7 +203,7 @@ export class Endpoint {
       }
   }
 
-  #retire(worker: ModelWorker): void {
+  #retire(worker: VersionBackend): void {
     const leaving = worker.drainAndStop(this.#setting.drainMs).finally(() => this.#leaving.delete(leaving))
     this.#leaving.add(leaving)
   }
@@ -157,7 +213,7 @@ export class Endpoint {
     return { current: this.#current, wanted, ready, ...(this.#guard.trip ? { barred: this.#guard.trip.newcomer } : {}) }
   }
 
-  #choose(request: ScoringRequest): ModelWorker {
+  #choose(request: InputRows): VersionBackend {
     const chosen = chooseVersion(this.#effective, this.#placeOf(request))
     const worker = chosen ? this.#workers.get(chosen) : this.#comingWorker()
     if (worker) return worker
@@ -168,7 +224,7 @@ export class Endpoint {
   }
 
   /** While nobody is ready, requests wait for the version with the largest share that will be. */
-  #comingWorker(): ModelWorker | undefined {
+  #comingWorker(): VersionBackend | undefined {
     const byWeight = [
       ...this.#current,
       ...this.#desired.versions.map(({ target, weight }) => ({ digest: target.digest, weight })),
@@ -181,7 +237,7 @@ export class Endpoint {
   }
 
   /** A request with a key always falls to the same place, so that a subject meets one version; others are drawn. */
-  #placeOf(request: ScoringRequest): number {
+  #placeOf(request: InputRows): number {
     if (this.#effective.length < 2) return 0
     const keyColumn = this.#desired.versions[0]?.target.inputs.key
     const key = keyColumn === undefined ? undefined : request.rows[0]?.[keyColumn]
@@ -194,7 +250,7 @@ export class Endpoint {
     at: number
     latencyMs: number
     outcome: PredictionRecord['outcome']
-    request: ScoringRequest
+    request: InputRows
     error?: string
     outputs?: Buffer
   }): void {
@@ -229,26 +285,41 @@ export class Endpoint {
   }
 }
 
+const noFacts: ModelFacts = { platform: '', signature: 'none', inputs: [], outputs: [], params: [] }
+
+/** The tensors as the rows that the checks and the log speak of. */
+function inputRows(version: VersionBackend | undefined, tensors: readonly Tensor[]): InputRows {
+  const facts = version?.facts ?? noFacts
+  const binding = bindInputs(facts, version ? withoutKey(version.served, tensors) : tensors)
+  if ('problem' in binding || (binding.layout !== 'matrix' && binding.layout !== 'columns'))
+    return { named: true, rows: rowsOfTensors(tensors) }
+  const rows = rowsOfTensors(tensors, Number.POSITIVE_INFINITY)
+  if (binding.layout === 'columns') return { named: true, rows }
+  const matrix = binding.tensors[0]!.name
+  return {
+    named: true,
+    rows: rows.map((row) => {
+      const cells = row[matrix] as unknown[]
+      return Object.fromEntries(facts.inputs.map(({ name }, at) => [name, cells[at]]))
+    }),
+  }
+}
+
+/** The key tells whom a row is of; the model is not asked for it, unless it is one of its columns. */
+function withoutKey({ inputs: { key, columns } }: ServedVersion, tensors: readonly Tensor[]): Tensor[] {
+  const isOwn = columns.some(({ name }) => name === key)
+  return tensors.filter(({ name }) => isOwn || key === undefined || name !== key)
+}
+
+function outputsOf(tensors: readonly Tensor[]): Buffer {
+  const rows = rowsOfTensors(tensors)
+  const predictions = tensors.length === 1 ? rows.map((row) => row[tensors[0]!.name]) : rows
+  return Buffer.from(JSON.stringify({ predictions }))
+}
+
 /** Where a model has no signature, MLflow cannot drop the key, which a fitted model does not know. */
 const droppedColumns = (served: ServedVersion): string[] =>
   served.inputs.columns.length === 0 && served.inputs.key !== undefined ? [served.inputs.key] : []
-
-function errorOf(answer: WorkerAnswer & { ok: false }): ScoringError {
-  switch (answer.kind) {
-    case 'request':
-      return badRequest(answer.message)
-    case 'schema':
-      return invalidInput(answer.message)
-    case 'model':
-      return new ScoringError(500, 'INTERNAL_ERROR', `The model failed on this input: ${answer.message}`)
-    case 'timeout':
-      return new ScoringError(504, 'DEADLINE_EXCEEDED', answer.message)
-    case 'died':
-    case 'busy':
-    case 'unavailable':
-      return unavailable(answer.message)
-  }
-}
 
 const isSamePlace = (a: ServedVersion, b: ServedVersion): boolean =>
   a.modelPath === b.modelPath && a.pythonPath === b.pythonPath

@@ -1,9 +1,23 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { messageOf } from '../../kernel/errors.ts'
+import { checkHost, checkToken } from '../protocols/door-checks.ts'
+import {
+  bodyOf,
+  decoded,
+  discardRest,
+  hangUpSignal,
+  onlyMethods,
+  send,
+  sendJson,
+  sendText,
+} from '../protocols/http-exchange.ts'
+import type { ModelRepository } from '../protocols/model-repository.ts'
+import { answerOip, sendOipError } from '../protocols/oip-http.ts'
+import { ScoringError } from '../scoring-error.ts'
+import type { Endpoint } from './endpoint.ts'
+import { repositoryOf } from './endpoint-repository.ts'
 import type { Gateway } from './gateway.ts'
 import type { JournalWriter } from './journal-writer.ts'
-import { badRequest, ScoringError } from './scoring-error.ts'
 import { readScoringRequest } from './scoring-request.ts'
 
 export type DoorSetting = {
@@ -11,6 +25,7 @@ export type DoorSetting = {
   journal: JournalWriter
   version: string
   maxBodyBytes: number
+  now: () => number
   /** Names that the Host header may carry beside loopback ones (against DNS rebinding); absent: any. */
   allowedHosts?: readonly string[]
   /** Needed as `Authorization: Bearer …` by all but `/ping`, `/health` and `/version`. */
@@ -19,60 +34,94 @@ export type DoorSetting = {
 
 const openPaths = new Set(['/ping', '/health', '/version'])
 
-/** The gateway's HTTP door: MLflow's scoring protocol per endpoint. */
+/** The gateway's HTTP door: MLflow's scoring protocol and the Open Inference Protocol, per endpoint. */
 export async function answerHttp(
   setting: DoorSetting,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const way = wayOf(request)
   try {
-    await route(setting, request, response)
+    await route(setting, way, request, response)
   } catch (error) {
-    if (!request.complete) response.setHeader('connection', 'close')
-    if (error instanceof ScoringError) sendError(response, error)
-    else sendError(response, new ScoringError(500, 'INTERNAL_ERROR', `A bug in the gateway: ${messageOf(error)}`))
+    await (way.oip === undefined ? sendError : sendOipError)(request, response, error)
   }
 }
 
-async function route(setting: DoorSetting, request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** `/endpoints/PROJECT/ENVIRONMENT/…` or, for the only endpoint there is, `…` alone. `oip` is what stands below `/v2`. */
+type Way = { path: string; endpoint?: string; rest: string; oip?: string }
+
+function wayOf(request: IncomingMessage): Way {
   const path = (request.url ?? '/').split('?')[0]!
-  if (path !== '/health') checkHost(setting, request)
-  if (!openPaths.has(path)) checkToken(setting, request)
-  if (path === '/health') return readOnly(request, () => sendText(response, 200, '\n'))
-  if (path === '/ping') return readOnly(request, () => sendText(response, setting.gateway.isServing ? 200 : 503, '\n'))
-  if (path === '/version') return readOnly(request, () => sendText(response, 200, setting.version))
-  if (path === '/status')
-    return readOnly(request, () => sendJson(response, 200, setting.gateway.status(setting.journal)))
-  const named = /^\/endpoints\/([^/]+)\/([^/]+)\/invocations$/.exec(path)
-  if (path !== '/invocations' && !named)
-    throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `There is nothing at ${path}. ${waysIn(setting.gateway)}`)
-  if (request.method !== 'POST') {
-    response.setHeader('allow', 'POST')
-    throw new ScoringError(405, 'BAD_REQUEST', `${path} answers POST; found ${request.method}.`)
+  const named = /^\/endpoints\/([^/]+)\/([^/]+)(\/.*)$/.exec(path)
+  const rest = named ? named[3]! : path
+  const oip = /^\/v2(\/.*)?$/.exec(rest)
+  return {
+    path,
+    rest,
+    ...(named ? { endpoint: `${named[1]}/${named[2]}` } : {}),
+    ...(oip ? { oip: oip[1] ?? '' } : {}),
   }
-  await invoke(setting, named ? `${decoded(named[1]!)}/${decoded(named[2]!)}` : undefined, request, response)
+}
+
+async function route(
+  setting: DoorSetting,
+  way: Way,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { gateway, version, journal } = setting
+  const { path, rest, oip } = way
+  if (path !== '/health') checkHost(request, setting.allowedHosts)
+  if (!openPaths.has(path)) checkToken(request.headers.authorization, setting.token)
+  const isGet = () => onlyMethods(request, response, 'GET', 'HEAD')
+  if (oip !== undefined) return answerOip(oipSetting(setting, way), oip, request, response)
+  if (rest === '/invocations') return invoke(setting, way, request, response)
+  switch (path) {
+    case '/health':
+      isGet()
+      return sendText(request, response, 200, '\n')
+    case '/ping':
+      isGet()
+      return sendText(request, response, gateway.isServing ? 200 : 503, '\n')
+    case '/version':
+      isGet()
+      return sendText(request, response, 200, version)
+    case '/status':
+      isGet()
+      return sendJson(request, response, 200, gateway.status(journal))
+    default:
+      throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `There is nothing at ${path}. ${waysIn(gateway)}`)
+  }
+}
+
+function oipSetting(setting: DoorSetting, { endpoint }: Way) {
+  const { gateway, version, maxBodyBytes, now } = setting
+  const endpoints = endpoint === undefined ? gateway.endpoints : [endpointNamed(gateway, endpoint)]
+  const repository: ModelRepository = repositoryOf(endpoints, version, endpoint !== undefined)
+  return { repository, maxBodyBytes, now }
+}
+
+/** @throws ScoringError 404 */
+function endpointNamed(gateway: Gateway, name: string | undefined): Endpoint {
+  const endpoint = gateway.endpoint(name === undefined ? undefined : name.split('/').map(decoded).join('/'))
+  if (endpoint) return endpoint
+  const what = name === undefined ? 'A bare path needs exactly one endpoint.' : `There is no endpoint ${name}.`
+  throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `${what} ${waysIn(gateway)}`)
 }
 
 async function invoke(
   setting: DoorSetting,
-  name: string | undefined,
+  way: Way,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const endpoint = setting.gateway.endpoint(name)
-  if (!endpoint) {
-    const what =
-      name === undefined ? 'A bare /invocations needs exactly one endpoint.' : `There is no endpoint ${name}.`
-    throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `${what} ${waysIn(setting.gateway)}`)
-  }
-  const scoring = readScoringRequest(request.headers['content-type'], await bodyOf(request, setting.maxBodyBytes))
-  const { id, body } = await endpoint.predict(scoring)
-  response.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': body.length,
-    'x-modelwright-prediction-id': id,
-  })
-  response.end(body)
+  onlyMethods(request, response, 'POST')
+  const endpoint = endpointNamed(setting.gateway, way.endpoint)
+  const content = await bodyOf(request, setting.maxBodyBytes)
+  const scoring = await readScoringRequest(request.headers['content-type'], content)
+  const { id, body } = await endpoint.predict(scoring, hangUpSignal(response))
+  await send(request, response, 200, body, { 'content-type': 'application/json', 'x-modelwright-prediction-id': id })
 }
 
 const waysIn = (gateway: Gateway): string =>
@@ -80,81 +129,19 @@ const waysIn = (gateway: Gateway): string =>
     ? 'No endpoint is deployed.'
     : `There are: ${gateway.names.map((name) => `/endpoints/${name}/invocations`).join(', ')}.`
 
-function readOnly(request: IncomingMessage, answer: () => void): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD')
-    throw new ScoringError(405, 'BAD_REQUEST', `This answers GET; found ${request.method}.`)
-  answer()
-}
-
-function checkHost({ allowedHosts }: DoorSetting, request: IncomingMessage): void {
-  if (!allowedHosts) return
-  const host = (request.headers.host ?? '')
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '')
-    .toLowerCase()
-  if (!isLoopback(host) && !allowedHosts.includes(host))
-    throw new ScoringError(403, 'PERMISSION_DENIED', `Host "${host}" is not served here.`)
-}
-
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-
-function checkToken({ token }: DoorSetting, request: IncomingMessage): void {
-  if (token === undefined) return
-  const given = Buffer.from(request.headers.authorization ?? '')
-  const needed = Buffer.from(`Bearer ${token}`)
-  if (given.length !== needed.length || !timingSafeEqual(given, needed))
-    throw new ScoringError(401, 'UNAUTHENTICATED', 'This gateway needs a token: Authorization: Bearer TOKEN.')
-}
-
-async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const encoding = request.headers['content-encoding']
-  if (encoding !== undefined && encoding !== 'identity')
-    throw new ScoringError(415, 'BAD_REQUEST', `Content encoding "${encoding}" is not served.`)
-  const tooLarge = () => new ScoringError(413, 'BAD_REQUEST', `The body is larger than the ${maxBytes} bytes allowed.`)
-  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > maxBytes) break
-      chunks.push(chunk)
-    }
-  } catch {
-    throw badRequest('The connection ended before the body did.')
-  }
-  if (bytes > maxBytes) throw tooLarge()
-  return Buffer.concat(chunks)
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    throw badRequest(`"${part}" is not a valid part of a path.`)
-  }
-}
-
-function sendError(response: ServerResponse, error: ScoringError & { predictionId?: string }): void {
+async function sendError(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {
   if (response.headersSent) {
     response.destroy()
     return
   }
-  if (error.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(error.retryAfterSeconds))
-  if (error.predictionId) response.setHeader('x-modelwright-prediction-id', error.predictionId)
+  discardRest(request)
+  const told: ScoringError & { predictionId?: string } =
+    error instanceof ScoringError
+      ? error
+      : new ScoringError(500, 'INTERNAL_ERROR', `A bug in the gateway: ${messageOf(error)}`)
+  if (told.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(told.retryAfterSeconds))
+  if (told.predictionId) response.setHeader('x-modelwright-prediction-id', told.predictionId)
   // MLflow's clients expect plain text here.
-  if (error.status === 415) sendText(response, 415, error.message)
-  else sendJson(response, error.status, { error_code: error.errorCode, message: error.message })
-}
-
-function sendText(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) })
-  response.end(text)
-}
-
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const text = JSON.stringify(value)
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
-  response.end(text)
+  if (told.status === 415) return sendText(request, response, 415, told.message)
+  await sendJson(request, response, told.status, { error_code: told.errorCode, message: told.message })
 }

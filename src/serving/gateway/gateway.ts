@@ -2,9 +2,9 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'
+import type { ServingLog } from '../models/serving-log.ts'
 import { DesiredFile } from './desired-file.ts'
 import { Endpoint, type EndpointSetting } from './endpoint.ts'
-import type { GatewayLog } from './gateway-log.ts'
 import type { Trip } from './guard-state.ts'
 import type { JournalWriter } from './journal-writer.ts'
 
@@ -63,6 +63,10 @@ export class Gateway {
   endpoint(name?: string): Endpoint | undefined {
     if (name !== undefined) return this.#endpoints.get(name)
     return this.#endpoints.size === 1 ? [...this.#endpoints.values()][0] : undefined
+  }
+
+  get endpoints(): Endpoint[] {
+    return [...this.#endpoints.values()]
   }
 
   get names(): string[] {
@@ -128,7 +132,7 @@ export class Gateway {
       )
   }
 
-  get #log(): GatewayLog {
+  get #log(): ServingLog {
     return this.#setting.worker.log
   }
 }

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { PredictionRecord } from '../gateway-state.ts'
+import type { ServingLog } from '../models/serving-log.ts'
 import { closedSuffix, openSuffix } from '../segment-name.ts'
-import type { GatewayLog } from './gateway-log.ts'
 
 /** A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. */
 export type JournalEntry = { record: PredictionRecord; outputs?: Buffer }
@@ -32,7 +32,7 @@ export class JournalWriter {
   dropped = 0
   readonly #folder: string
   readonly #clock: Clock
-  readonly #log: GatewayLog
+  readonly #log: ServingLog
   readonly #limits: JournalLimits
   #pending: JournalEntry[] = []
   #pendingBytes = 0
@@ -41,7 +41,7 @@ export class JournalWriter {
   #count = 0
   #complained = false
 
-  constructor(folder: string, clock: Clock, log: GatewayLog, limits: JournalLimits = journalLimits) {
+  constructor(folder: string, clock: Clock, log: ServingLog, limits: JournalLimits = journalLimits) {
     this.#folder = folder
     this.#clock = clock
     this.#log = log

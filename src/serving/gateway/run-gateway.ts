@@ -6,19 +6,23 @@ import { cannotListen, httpUrl } from '../../kernel/listening.ts'
 import { seededRng } from '../../math/rng.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
+import type { WorkerLimits } from '../models/python-model.ts'
+import type { ServingLog } from '../models/serving-log.ts'
+import { isLoopback } from '../protocols/door-checks.ts'
+import { answerInTime } from '../protocols/http-exchange.ts'
+import { LateGrpc, shareWithHttp2 } from '../protocols/one-port.ts'
 import { workerScript } from '../python-folder.ts'
+import { repositoryOf } from './endpoint-repository.ts'
 import { Gateway } from './gateway.ts'
-import { answerHttp, isLoopback } from './gateway-http.ts'
-import type { GatewayLog } from './gateway-log.ts'
+import { answerHttp } from './gateway-http.ts'
 import { type JournalLimits, JournalWriter, journalLimits } from './journal-writer.ts'
-import type { WorkerLimits } from './model-worker.ts'
 
 export type GatewayOptions = {
   dataDir: string
   host: string
   /** 0 takes any free one. */
   port: number
-  log: GatewayLog
+  log: ServingLog
   clock: Clock
   /** Aborted: no new requests, answers what was begun, stops the workers. */
   signal: AbortSignal
@@ -69,6 +73,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     gateway,
     journal,
     version: options.version ?? 'modelwright',
+    now: () => clock.now(),
     maxBodyBytes: limits.maxBodyBytes,
     // Beyond loopback the gateway is meant to be reached under any name.
     ...(options.allowedHosts && isLoopback(options.host) ? { allowedHosts: options.allowedHosts } : {}),
@@ -76,15 +81,34 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   }
   // Until desired.json is read, nobody knows which endpoints there are: who asks so early waits instead of hearing 404.
   const opened = Promise.withResolvers<void>()
-  const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
+  opened.promise.catch(() => undefined)
+  const lastMs = limits.waitMs + limits.answerMs + 10_000
+  const patience = { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 }
+  const server = createServer(patience, (request, response) => {
+    answerInTime(response, lastMs)
     // A client that keeps its connection would come back to a gateway that is gone.
     if (signal.aborted) response.setHeader('connection', 'close')
-    void opened.promise.then(() => answerHttp(door, request, response))
+    opened.promise.then(
+      () => answerHttp(door, request, response),
+      () => response.destroy(),
+    )
   })
+  const grpc = new LateGrpc({
+    repository: () => repositoryOf(gateway.endpoints, door.version, false),
+    maxBodyBytes: limits.maxBodyBytes,
+    now: door.now,
+    token: options.token,
+  })
+  shareWithHttp2(server, (socket) => grpc.take(socket))
   // First of all: a second gateway on this port must not touch the journal of the first.
   await listen(server, options.host, options.port)
-  await journal.open(isAlive)
-  await gateway.open()
+  await journal
+    .open(isAlive)
+    .then(() => gateway.open())
+    .catch((error: unknown) => {
+      opened.reject(error)
+      throw error
+    })
   opened.resolve()
   const loops = Promise.all([
     followDesired(gateway, folder, options),
@@ -94,15 +118,21 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const { port } = server.address() as AddressInfo
   log.info({ host: options.host, port }, 'gateway listens')
   const finished = loops
-    .then(() => shutDown(server, gateway, journal, limits.drainMs))
+    .then(() => shutDown(server, grpc, gateway, journal, limits.drainMs))
     .then(() => log.info({}, 'gateway ended'))
   return { url: httpUrl(options.host, port), port, status: () => gateway.status(journal), finished }
 }
 
-async function shutDown(server: Server, gateway: Gateway, journal: JournalWriter, patienceMs: number): Promise<void> {
+async function shutDown(
+  server: Server,
+  grpc: LateGrpc,
+  gateway: Gateway,
+  journal: JournalWriter,
+  patienceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
-  await gateway.stop(patienceMs)
+  await Promise.all([gateway.stop(patienceMs), grpc.close()])
   await journal.close()
   // Every answer has been given; what is still open is idle or will never end.
   setTimeout(() => server.closeAllConnections(), 500).unref()

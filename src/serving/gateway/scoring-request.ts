@@ -2,38 +2,35 @@ import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
 import { readCell } from '../../validation/index.ts'
 import type { InputRows } from '../input-failure.ts'
-import { badRequest, ScoringError } from './scoring-error.ts'
+import { parquetRows } from '../models/parquet-rows.ts'
+import { formOf } from '../protocols/scoring-form.ts'
+import { badRequest } from '../scoring-error.ts'
 
 /** A request as it came (the worker gets these very bytes, so that no number loses a digit here) and its rows, for the checks. */
-export type ScoringRequest = InputRows & { form: 'json' | 'csv'; body: Buffer }
+export type ScoringRequest = InputRows & { form: 'json' | 'csv' | 'parquet'; body: Buffer }
 
+const llmKeys = ['messages', 'prompt', 'input']
 const forms = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const
 type Row = Record<string, unknown>
 
 /** MLflow's scoring protocol. @throws ScoringError 415 for a content type that is not served, 400 for a malformed body */
-export function readScoringRequest(contentType: string | undefined, body: Buffer): ScoringRequest {
+export async function readScoringRequest(contentType: string | undefined, body: Buffer): Promise<ScoringRequest> {
   const form = formOf(contentType)
+  if (form === 'parquet') return { form, body, ...(await rowsOfParquet(body)) }
   const text = utf8(body)
   if (form === 'csv') return { form, body, ...rowsOfCsv(text) }
-  return { form, body, ...rowsOf(parseObject(text)) }
+  const written = parseObject(text)
+  // Chat, completion and embedding requests are the model's own matter: they have no rows.
+  if (llmKeys.some((key) => key in written)) return { form, body, rows: [], named: true }
+  return { form, body, ...rowsOf(written) }
 }
 
-function formOf(contentType: string | undefined): 'json' | 'csv' {
-  const [mime, ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase())
-  for (const parameter of parameters)
-    if (!/^charset="?utf-8"?$/.test(parameter))
-      throw new ScoringError(
-        415,
-        'BAD_REQUEST',
-        `Content type parameter "${parameter}" is not served; only charset=utf-8 is.`,
-      )
-  if (mime === 'application/json') return 'json'
-  if (mime === 'text/csv') return 'csv'
-  throw new ScoringError(
-    415,
-    'BAD_REQUEST',
-    `This model answers requests of content type application/json or text/csv; found ${contentType ? `"${contentType}"` : 'none'}.`,
-  )
+async function rowsOfParquet(body: Buffer): Promise<InputRows> {
+  const rows = await parquetRows(body).catch((error: unknown) => {
+    throw badRequest(`The body cannot be read as Parquet: ${messageOf(error)}.`)
+  })
+  if (rows.length === 0) throw badRequest('The table holds no rows.')
+  return { named: true, rows }
 }
 
 function utf8(body: Buffer): string {

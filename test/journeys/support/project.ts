@@ -132,7 +132,7 @@ export class Project {
   }
 
   execution(id: string): Promise<Execution> {
-    return this.family.client(getExecution, { params: { id } })
+    return this.family.client(getExecution, { params: { id }, query: {} })
   }
 
   /** The execution of a commit, once it is there. */

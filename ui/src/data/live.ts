@@ -26,6 +26,7 @@ const staleBy: Record<EventType, readonly string[]> = {
   'deployment.observed': ['deployments'],
   'labels.received': ['monitoring'],
   'drift.judged': ['monitoring', 'deployments', 'retraining'],
+  'reproduction.changed': ['models', 'lineage', 'reproductions'],
   'retraining.decided': ['executions', 'monitoring', 'retraining'],
 }
 

@@ -1,9 +1,9 @@
-import { queryOptions } from '@tanstack/react-query'
-import { getExecution, listExecutions } from '../../../src/executions/executions-contract.ts'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
+import { getExecution, listExecutions, listNodes } from '../../../src/executions/executions-contract.ts'
 import { listVerdicts } from '../../../src/gates/gates-contract.ts'
 import { isAppError } from '../../../src/kernel/errors.ts'
 import type { OutputOf } from '../../../src/kernel/route.ts'
-import { getOverview, listVersions, whyVersion } from '../../../src/lineage/lineage-contract.ts'
+import { getLineage, getOverview, listVersions, whyVersion } from '../../../src/lineage/lineage-contract.ts'
 import { getMonitoring, listAlerts } from '../../../src/monitoring/monitoring-contract.ts'
 import { listProjects } from '../../../src/projects/projects-contract.ts'
 import { listPromotions } from '../../../src/promotions/promotions-contract.ts'
@@ -31,6 +31,8 @@ export type Alert = Monitored['alerts'][number]
 export type Overview = OutputOf<typeof getOverview>
 export type Version = OutputOf<typeof listVersions>['items'][number]
 export type VersionStory = OutputOf<typeof whyVersion>
+export type Lineage = OutputOf<typeof getLineage>
+export type LineageThing = Lineage['things'][number]
 export type Run = OutputOf<typeof listRuns>['items'][number]
 export type MetricPoint = OutputOf<typeof getMetricHistory>['items'][number]
 
@@ -57,7 +59,31 @@ export const executionsOfCommitQuery = (project: string, commit: string) =>
 export const executionQuery = (id: string) =>
   queryOptions({
     queryKey: ['execution', id],
-    queryFn: () => api(getExecution, { params: { id } }),
+    queryFn: () => api(getExecution, { params: { id }, query: { nodes: 'folded' } }),
+    refetchInterval,
+  })
+
+type NodeState = ExecutionNode['state']
+
+/** The steps that a matrix or a list made of one, page by page. */
+export const nodesOfGroupQuery = (id: string, group: string, state: NodeState | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['execution', id, 'group', group, state ?? 'all'],
+    queryFn: ({ pageParam }) =>
+      api(listNodes, {
+        params: { id },
+        query: { group, limit: 100, ...(state ? { state } : {}), ...(pageParam ? { pageToken: pageParam } : {}) },
+      }),
+    initialPageParam: 0,
+    getNextPageParam: ({ nextPageToken }) => (nextPageToken ? Number(nextPageToken) : undefined),
+    refetchInterval,
+  })
+
+/** One step that the folded execution does not hold by itself. */
+export const nodeQuery = (id: string, node: string) =>
+  queryOptions({
+    queryKey: ['execution', id, 'node', node],
+    queryFn: async () => (await api(listNodes, { params: { id }, query: { node } })).items[0] ?? null,
     refetchInterval,
   })
 
@@ -128,6 +154,12 @@ export const versionStoryQuery = (digest: string) =>
   queryOptions({
     queryKey: ['lineage', digest],
     queryFn: () => api(whyVersion, { params: { digest } }),
+  })
+
+export const lineageQuery = (project: string, of: string, direction: Lineage['direction'], depth: number) =>
+  queryOptions({
+    queryKey: ['lineage', project, of, direction, depth],
+    queryFn: () => api(getLineage, { query: { project, of, direction, depth } }),
   })
 
 /** A project's steps are runs of the experiment that is called like it; before the first run there is none. */

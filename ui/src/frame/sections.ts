@@ -1,4 +1,4 @@
-import { Activity, Boxes, FlaskConical, type LucideIcon, RefreshCw, Rocket, Workflow } from 'lucide-react'
+import { Activity, Boxes, FlaskConical, GitFork, type LucideIcon, RefreshCw, Rocket, Workflow } from 'lucide-react'
 
 /** The sections that there are, in the order in which data flows. */
 export const sections = [
@@ -8,4 +8,5 @@ export const sections = [
   { to: '/projects/$project/models', name: 'Models', icon: Boxes },
   { to: '/projects/$project/deployments', name: 'Deployments', icon: Rocket },
   { to: '/projects/$project/monitoring', name: 'Monitoring', icon: Activity },
+  { to: '/projects/$project/lineage', name: 'Lineage', icon: GitFork },
 ] as const satisfies readonly { to: string; name: string; icon: LucideIcon }[]

@@ -91,3 +91,19 @@ export function criticalPath(boxes: readonly Box[]): Set<string> {
   for (let id = last; id !== undefined; id = ends.get(id)?.via) path.add(id)
   return path
 }
+
+/** From the middle of one box's right side to the middle of the other's left, around what lies between. */
+export function curve({ from, to, points }: Line, places: ReadonlyMap<string, Placed>): string {
+  const [a, b] = [places.get(from), places.get(to)]
+  if (!a || !b) return ''
+  const start = { x: a.x + boxWidth, y: a.y + boxHeight / 2 }
+  const end = { x: b.x, y: b.y + boxHeight / 2 }
+  let at = start
+  let path = `M${start.x},${start.y}`
+  for (const next of [...(points.length > 3 ? points.slice(1, -1) : []), end]) {
+    const middle = (at.x + next.x) / 2
+    path += ` C${middle},${at.y} ${middle},${next.y} ${next.x},${next.y}`
+    at = next
+  }
+  return path
+}

@@ -2,12 +2,12 @@ import { Link } from '@tanstack/react-router'
 import { useMemo, useState } from 'react'
 import { nodeState, type ShownState, stateWords } from '../../../src/lineage/shown-states-contract.ts'
 import type { ExecutionNode } from '../data/queries.ts'
-import { nodeNote, openSteps } from '../executions-words.ts'
+import { groupNote, isOfGroup, nodeNote, openSteps } from '../executions-words.ts'
 import { StateIcon } from '../parts/state-chip.tsx'
 import { Took } from '../parts/time.tsx'
 import { folded, type Stack } from './fold.ts'
 import './step-graph.css'
-import { boxHeight, boxWidth, type Line, layOut, type Placed } from './layout.ts'
+import { boxHeight, boxWidth, curve, type Line, layOut } from './layout.ts'
 
 type Props = { project: string; execution: string; nodes: readonly ExecutionNode[]; selected?: string }
 type Hovered = { node: ExecutionNode; left: number; top: number }
@@ -16,7 +16,8 @@ type Hovered = { node: ExecutionNode; left: number; top: number }
 export function StepGraph({ project, execution, nodes, selected }: Props) {
   const [hovered, setHovered] = useState<Hovered>()
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set())
-  const drawn = folded(nodes, opened)
+  const groups = new Set(nodes.filter(({ group }) => group).map(({ id }) => id))
+  const drawn = folded(joined(nodes.filter((node) => !isOfGroup(node, groups))), opened)
   const shape = JSON.stringify(
     drawn.map((box) => ({ id: box.id, after: box.after, durationMs: 'node' in box ? durationOf(box.node) : 0 })),
   )
@@ -71,6 +72,17 @@ export function StepGraph({ project, execution, nodes, selected }: Props) {
   )
 }
 
+/** The items of a list stand between what wrote it and the fan-out, which ends when they did. */
+function joined(nodes: readonly ExecutionNode[]): ExecutionNode[] {
+  const items = new Map<string, string[]>()
+  for (const { id, item } of nodes)
+    if (item !== undefined) items.set(id.split('@', 1)[0]!, [...(items.get(id.split('@', 1)[0]!) ?? []), id])
+  return nodes.map((node) => {
+    const after = node.kind === 'fan-out' ? items.get(node.id) : undefined
+    return after ? { ...node, after } : node
+  })
+}
+
 const durationOf = ({ startedAt, endedAt }: ExecutionNode): number =>
   startedAt !== undefined && endedAt !== undefined ? endedAt - startedAt : 0
 
@@ -102,12 +114,16 @@ function StepBox({ project, execution, node, open, selected, onHover, onLeave }:
     >
       <span className="graph-name">
         <StateIcon state={state} size={15} />
-        <span className="graph-title">{node.kind === 'step' ? node.id : node.step}</span>
+        <span className="graph-title">{node.kind === 'champion evaluation' ? node.step : node.id}</span>
         {node.kind === 'champion evaluation' && <span className="graph-kind">champion</span>}
+        {node.kind === 'fan-out' && !node.group && <span className="graph-kind">list</span>}
+        {node.group && <span className="graph-kind">× {node.group.of}</span>}
       </span>
       <span className="graph-note">
         <span className="visually-hidden">{stateWords[state]}, </span>
-        {node.startedAt !== undefined && node.state !== 'reused' ? (
+        {node.group ? (
+          groupNote(node.group)
+        ) : node.startedAt !== undefined && node.state !== 'reused' ? (
           <Took from={node.startedAt} to={node.endedAt} />
         ) : (
           nodeNote(node, open)
@@ -151,22 +167,6 @@ function Why({ node, left, top }: Hovered) {
       ))}
     </div>
   )
-}
-
-/** From the middle of one box's right side to the middle of the other's left, around what lies between. */
-function curve({ from, to, points }: Line, places: ReadonlyMap<string, Placed>): string {
-  const [a, b] = [places.get(from), places.get(to)]
-  if (!a || !b) return ''
-  const start = { x: a.x + boxWidth, y: a.y + boxHeight / 2 }
-  const end = { x: b.x, y: b.y + boxHeight / 2 }
-  let at = start
-  let path = `M${start.x},${start.y}`
-  for (const next of [...(points.length > 3 ? points.slice(1, -1) : []), end]) {
-    const middle = (at.x + next.x) / 2
-    path += ` C${middle},${at.y} ${middle},${next.y} ${next.x},${next.y}`
-    at = next
-  }
-  return path
 }
 
 function lineClass(line: Line, to: ExecutionNode | undefined): string {

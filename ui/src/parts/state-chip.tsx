@@ -12,12 +12,12 @@ export function StateIcon({ state, size = 14 }: Props) {
   )
 }
 
-/** The one chip of a page, or of a row: icon and word. */
-export function StateChip({ state }: { state: ShownState }) {
+/** The one chip of a page, or of a row: icon and word; `word` where the thing has a closer one. */
+export function StateChip({ state, word }: { state: ShownState; word?: string }) {
   return (
     <span data-state={state} className="chip">
       <StateIcon state={state} size={13} />
-      {stateWords[state]}
+      {word ?? stateWords[state]}
     </span>
   )
 }

@@ -6,8 +6,8 @@ const refused: [RegExp, string, string][] = [
     'a package index',
     'Tell pip on the server (pip config set …) where packages come from.',
   ],
-  [/^(-r|--requirement|-c|--constraint)\b/, 'another file', 'Put all requirements into one file.'],
-  [/^(-e|--editable)\b/, 'an editable package', 'List the folder among the deps of the steps that need it.'],
+  [/^(-r|--requirement|-c|--constraint)\b/, 'a file outside of the repository', 'Commit it, and name it by its path.'],
+  [/^(-e|--editable)\b/, 'an editable package outside of the repository', 'Name a folder of the repository.'],
 ]
 
 /** A lock holds no address and no second file, so what names one is refused by name instead of being half obeyed. */

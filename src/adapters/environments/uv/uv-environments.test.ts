@@ -1,11 +1,12 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { environmentsConformance } from '../../../ports/conformance/environments.ts'
 import { findInterpreters } from './interpreters.ts'
+import { runTool } from './run-tool.ts'
 import { UvEnvironments, type UvOptions } from './uv-environments.ts'
 import { uvInstallation } from './uv-installation.ts'
 
@@ -58,6 +59,51 @@ describe('the uv environments', () => {
     const plain = await environments.resolve({ requirements: 'six==1.14.0' }, () => undefined)
     expect(lock).toEqual(plain)
   }, 60_000)
+
+  it('takes a uv.lock as it stands, without the project itself and its tools for developing', async () => {
+    const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
+    const requirements =
+      '[project]\nname = "churn"\nversion = "1"\nrequires-python = ">=3.8"\ndependencies = ["six"]\n[dependency-groups]\ndev = ["iniconfig"]\n'
+    const project = join(shared, 'project')
+    mkdirSync(project)
+    writeFileSync(join(project, 'pyproject.toml'), requirements.replace('"six"', '"six==1.15.0"'))
+    const uv = await uvInstallation({
+      toolsDir: join(dataDir, 'tools'),
+      python: (await findInterpreters(passEnv))[0]!.path,
+      env: passEnv,
+      onLine: () => undefined,
+    })
+    execFileSync(uv!, ['lock', '--quiet'], { cwd: project, env: { ...passEnv, UV_CACHE_DIR: uvCacheDir } })
+    const uvLock = readFileSync(join(project, 'uv.lock'), 'utf8')
+    const lock = await environments.resolve({ requirements, uvLock }, () => undefined)
+    expect(lock.requirements).toMatch(/^six==1\.15\.0 \\\n( {4}--hash=sha256:[0-9a-f]{64}( \\)?\n)+$/)
+  }, 60_000)
+
+  it('locks what projects that are installed in place depend on, within the constraints', async () => {
+    const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
+    const projects = ['[project]\nname = "churn"\nversion = "1"\ndependencies = ["six"]\n']
+    const lock = await environments.resolve(
+      { requirements: 'iniconfig==2.0.0', projects, constraints: 'six<1.16' },
+      () => undefined,
+    )
+    expect(lock.requirements.match(/^[a-z]+==\S+/gm)).toEqual(['iniconfig==2.0.0', 'six==1.15.0'])
+  }, 60_000)
+
+  it('ends what a build has started when it is cancelled', async () => {
+    const stop = new AbortController()
+    const marker = `modelwright-child-${process.pid}`
+    const running = runTool({
+      command: '/bin/sh',
+      args: ['-c', `sh -c 'echo up >&2; sleep 60; : ${marker}' & wait`],
+      cwd: '/',
+      env: passEnv,
+      onLine: () => stop.abort(new Error('enough')),
+      signal: stop.signal,
+    })
+    await expect(running).rejects.toThrow('enough')
+    const alive = () => spawnSync('pgrep', ['-f', marker], { encoding: 'utf8' }).stdout.trim()
+    expect(alive()).toBe('')
+  })
 
   it('keeps environments apart by Python version where the machine has several', async () => {
     const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv, pythonCandidates: ['python3'] })

@@ -1,16 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import { access, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestOfJson, shortDigest } from '../../../kernel/digest.ts'
 import { AppError } from '../../../kernel/errors.ts'
-import type { Environment, EnvironmentLock, EnvironmentRequest, Environments } from '../../../ports/environments.ts'
+import type { EpochMs } from '../../../kernel/time.ts'
+import type {
+  Environment,
+  EnvironmentLock,
+  EnvironmentRequest,
+  Environments,
+  UnusedEnvironment,
+} from '../../../ports/environments.ts'
 import { holdLock } from './build-lock.ts'
+import { isInUse } from './in-use.ts'
 import { findInterpreters, type Interpreter } from './interpreters.ts'
 import { lockFromPipReport } from './pip-report.ts'
 import { uvSettingsFromPip } from './pip-settings.ts'
 import { satisfies } from './python-range.ts'
 import { checkRequirements, isBlankRequirements, isPyproject, normalisedRequirements } from './requirements-text.ts'
-import { runTool, type ToolCall, type ToolResult } from './run-tool.ts'
+import { runTool, type ToolResult } from './run-tool.ts'
 import { uvInstallation } from './uv-installation.ts'
 
 export type UvOptions = {
@@ -26,6 +34,7 @@ export type UvOptions = {
 
 type Listener = (line: string) => void
 type Installer = { uv: string | undefined; env: Record<string, string> }
+type EnvironmentRecord = { folder: string; lock: EnvironmentLock }
 type Build = { result: Promise<Environment>; listeners: Set<Listener>; stop: AbortController }
 
 /**
@@ -52,9 +61,8 @@ export class UvEnvironments implements Environments {
       (one) => satisfies(one.version, request.pythonVersion),
       request.pythonVersion,
     )
-    const requirements = isBlankRequirements(request.requirements)
-      ? ''
-      : normalisedRequirements(await this.#compile(request.requirements, python, onLine, signal))
+    const blank = isBlankRequirements(request.requirements) && !request.projects?.length
+    const requirements = blank ? '' : normalisedRequirements(await this.#compile(request, python, onLine, signal))
     const exact = { pythonVersion: python.version, requirements }
     return { digest: digestOfJson(exact), ...exact }
   }
@@ -62,7 +70,7 @@ export class UvEnvironments implements Environments {
   async ensure(lock: EnvironmentLock, onLine: Listener, signal?: AbortSignal): Promise<Environment> {
     const standing = await this.find(lock.digest)
     signal?.throwIfAborted()
-    if (standing) return standing
+    if (standing) return this.#used(standing)
     const current = this.#builds.get(lock.digest)
     if (!current?.stop.signal.aborted) return this.#join(current ?? this.#begin(lock), onLine, signal)
     await current.result.catch(() => undefined)
@@ -72,9 +80,35 @@ export class UvEnvironments implements Environments {
   async find(digest: Digest): Promise<Environment | undefined> {
     const text = await readFile(this.#recordPath(digest), 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
-    const { folder, lock } = JSON.parse(text) as { folder: string; lock: EnvironmentLock }
+    const { folder, lock } = JSON.parse(text) as EnvironmentRecord
     const environment = this.#environmentAt(folder, lock)
     return (await isThere(environment.pythonPath)) ? environment : undefined
+  }
+
+  async removeUnused(before: EpochMs, { dryRun = false } = {}): Promise<UnusedEnvironment[]> {
+    const names = await readdir(this.#envsDir).catch(() => [])
+    const unused: UnusedEnvironment[] = []
+    for (const name of names.filter((one) => /^[0-9a-f]{64}\.json$/.test(one))) {
+      const record = join(this.#envsDir, name)
+      const { folder, lock } = JSON.parse(await readFile(record, 'utf8')) as EnvironmentRecord
+      const usedAt = Math.max(...(await Promise.all([record, this.#usedPath(lock.digest)].map(changedAt))))
+      if (usedAt >= before) continue
+      if (this.#builds.has(lock.digest) || (await isInUse(join(this.#envsDir, folder)))) continue
+      // The record goes first: without it the rest is a build that died.
+      if (!dryRun) {
+        await rm(record, { force: true })
+        await rm(this.#usedPath(lock.digest), { force: true })
+        await rm(join(this.#envsDir, folder), { recursive: true, force: true, maxRetries: 3 })
+      }
+      unused.push({ digest: lock.digest, pythonVersion: lock.pythonVersion, usedAt })
+    }
+    return unused
+  }
+
+  /** The time stamp of an empty file says when the environment was last asked for. */
+  async #used(environment: Environment): Promise<Environment> {
+    await writeFile(this.#usedPath(environment.lock.digest), '').catch(() => undefined)
+    return environment
   }
 
   #begin(lock: EnvironmentLock): Build {
@@ -155,41 +189,31 @@ export class UvEnvironments implements Environments {
     )
   }
 
-  async #compile(text: string, python: Interpreter, onLine: Listener, signal?: AbortSignal): Promise<string> {
+  async #compile(
+    request: EnvironmentRequest,
+    python: Interpreter,
+    onLine: Listener,
+    signal?: AbortSignal,
+  ): Promise<string> {
     const { uv, env } = await this.#tools(python, onLine)
-    const call: Omit<ToolCall, 'command' | 'args'> = { cwd: this.#toolsDir, env, input: text, onLine, signal }
+    const cwd = join(this.#toolsDir, `compile-${randomUUID().slice(0, 8)}`)
+    const call = { cwd, env, onLine, ...(signal ? { signal } : {}) }
     const failure = `The requirements could not be resolved for Python ${python.version}`
-    if (isPyproject(text)) {
-      if (!uv) throw pyprojectNeedsUv()
-      return this.#compilePyproject(
-        { ...call, command: uv, args: [...compileArguments, '--python', python.path] },
-        text,
-        failure,
-      )
-    }
-    if (uv)
-      return succeeded(
-        await runTool({ ...call, command: uv, args: [...compileArguments, '--python', python.path, '-'] }),
-        failure,
-      ).stdout
-    const path = join(this.#toolsDir, `requirements-${randomUUID().slice(0, 8)}.txt`)
     try {
-      await writeFile(path, text)
+      await mkdir(cwd, { recursive: true })
+      const sources = await writeSources(cwd, request)
+      if (uv) {
+        const args = request.uvLock === undefined ? compileArguments : exportArguments
+        const named = request.uvLock === undefined ? sources : []
+        const said = await runTool({ ...call, command: uv, args: [...args, '--python', python.path, ...named] })
+        return succeeded(said, failure).stdout
+      }
+      if (isPyproject(request.requirements) || request.projects?.length) throw pyprojectNeedsUv()
       const command = await this.#pipPython(python, env)
-      const args = ['-m', 'pip', 'install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-', '-r', path]
-      return lockFromPipReport(succeeded(await runTool({ ...call, command, args }), failure).stdout)
-    } finally {
-      await rm(path, { force: true })
-    }
-  }
-
-  /** uv tells the two kinds of file apart by their name. */
-  async #compilePyproject(call: ToolCall, text: string, failure: string): Promise<string> {
-    const cwd = join(this.#toolsDir, `pyproject-${randomUUID().slice(0, 8)}`)
-    try {
-      await mkdir(cwd)
-      await writeFile(join(cwd, 'pyproject.toml'), text)
-      return succeeded(await runTool({ ...call, cwd, args: [...call.args, 'pyproject.toml'] }), failure).stdout
+      const args = ['-m', 'pip', 'install', '--quiet', '--dry-run', '--ignore-installed', '--report', '-', '-r']
+      return lockFromPipReport(
+        succeeded(await runTool({ ...call, command, args: [...args, ...sources] }), failure).stdout,
+      )
     } finally {
       await rm(cwd, { recursive: true, force: true })
     }
@@ -274,13 +298,34 @@ export class UvEnvironments implements Environments {
     return join(this.#envsDir, `${digest.replace('sha256:', '')}.json`)
   }
 
+  #usedPath(digest: Digest): string {
+    return join(this.#envsDir, `${digest.replace('sha256:', '')}.used`)
+  }
+
   #environmentAt(folder: string, lock: EnvironmentLock): Environment {
     const binPath = join(this.#envsDir, folder, 'bin')
     return { lock, binPath, pythonPath: join(binPath, 'python') }
   }
 }
 
-/** No index, no header, no paths: a lock holds versions and hashes, and no host. */
+/** uv tells the kinds of file apart by their names; what comes back are the files to compile, and `-c` before the constraints. */
+async function writeSources(cwd: string, request: EnvironmentRequest): Promise<string[]> {
+  const sources = [isPyproject(request.requirements) ? 'pyproject.toml' : 'requirements.in']
+  await writeFile(join(cwd, sources[0]!), request.requirements)
+  if (request.uvLock !== undefined) await writeFile(join(cwd, 'uv.lock'), request.uvLock)
+  for (const [index, project] of (request.projects ?? []).entries()) {
+    const folder = `project-${index}`
+    await mkdir(join(cwd, folder))
+    await writeFile(join(cwd, folder, 'pyproject.toml'), project)
+    sources.push(`${folder}/pyproject.toml`)
+  }
+  if (request.constraints !== undefined) {
+    await writeFile(join(cwd, 'constraints.txt'), request.constraints)
+    sources.push('-c', 'constraints.txt')
+  }
+  return sources
+}
+
 const pyprojectNeedsUv = (): AppError =>
   new AppError(
     'NotYetSupported',
@@ -288,6 +333,7 @@ const pyprojectNeedsUv = (): AppError =>
     'Install uv on the server, or list the packages in a requirements.txt.',
   )
 
+/** No index, no header, no paths: a lock holds versions and hashes, and no host. */
 const compileArguments = [
   'pip',
   'compile',
@@ -298,6 +344,22 @@ const compileArguments = [
   '--no-emit-index-url',
   '--no-emit-find-links',
   '--no-emit-build-options',
+]
+
+/**
+ * What a uv.lock says, as requirements. The project itself is not installed: its steps import it from their workspace. Nor are its tools for
+ * developing: a new formatter must not train a model again.
+ */
+const exportArguments = [
+  'export',
+  '--quiet',
+  '--frozen',
+  '--no-dev',
+  '--no-emit-project',
+  '--no-header',
+  '--no-annotate',
+  '--format',
+  'requirements-txt',
 ]
 
 function succeeded(result: ToolResult, failure: string): ToolResult {
@@ -316,4 +378,10 @@ const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
     () => false,
+  )
+
+const changedAt = (path: string): Promise<EpochMs> =>
+  stat(path).then(
+    ({ mtimeMs }) => Math.round(mtimeMs),
+    () => 0,
   )

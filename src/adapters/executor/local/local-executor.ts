@@ -6,10 +6,22 @@ import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, bug } from '../../../kernel/errors.ts'
-import type { CommandEnd, CommandSpec, CommandState, Executor } from '../../../ports/executor.ts'
+import type {
+  CommandEnd,
+  CommandSpec,
+  CommandState,
+  Executor,
+  ExecutorAbilities,
+  LogGap,
+  Usage,
+} from '../../../ports/executor.ts'
+import { type ControlGroups, dissolve, findControlGroups, limited, memoryStory, processesIn } from './control-groups.ts'
 import { type Journal, journalPath, readJournal } from './journal.ts'
-import { isAlive, markName, type ProcessIdentity, processesMarked, processesOf } from './process-table.ts'
+import { giveUpMiddle, readGap } from './log-gap.ts'
+import { elapsedMsOf, isAlive, markName, type ProcessIdentity, processesMarked, processesOf } from './process-table.ts'
 import { runnerScript } from './runner-script.ts'
+import { ticksPerSecond, usageOf } from './usage.ts'
+import { findVeil, type VeilMeans, veiled } from './veil.ts'
 
 const adoptedPollMs = 500
 const runnerLastWordMs = 1000
@@ -17,6 +29,14 @@ const runnerLastWordMs = 1000
 /** Commands as processes of this machine (Linux: it reads /proc), each under a runner of its own that outlives the server. */
 export class LocalExecutor implements Executor {
   private readonly children = new Map<string, OwnChild>()
+  private readonly hidden: readonly string[]
+  private foundVeil: { means: VeilMeans } | { why: string } | undefined
+  private foundGroups: ControlGroups | undefined
+
+  /** `hidden`: what a command with a veil does not see, unless it says so. */
+  constructor({ hidden = [] }: { hidden?: readonly string[] } = {}) {
+    this.hidden = hidden
+  }
 
   async start(command: CommandSpec): Promise<void> {
     const dir = resolve(command.dir)
@@ -32,12 +52,12 @@ export class LocalExecutor implements Executor {
   async observe(dir: string): Promise<CommandState> {
     const journal = readJournal(dir)
     if (journal.state === 'absent') return { state: 'absent' }
-    if (journal.state === 'ended') return { state: 'ended', end: endOf(journal) }
-    if (journal.state === 'claimed') return claimedState(dir)
+    if (journal.state === 'ended') return { state: 'ended', end: this.endOf(journal, dir) }
+    if (journal.state === 'claimed') return this.claimedState(dir)
     if (isAlive(journal.runner)) return { state: 'running', pid: journal.runner.pid, startedAt: journal.startedAt }
     // It may have written its last line between the two looks.
     const last = readJournal(dir)
-    return last.state === 'ended' ? { state: 'ended', end: endOf(last) } : { state: 'lost' }
+    return last.state === 'ended' ? { state: 'ended', end: this.endOf(last, dir) } : { state: 'lost' }
   }
 
   async ended(dir: string, signal?: AbortSignal): Promise<CommandEnd> {
@@ -56,7 +76,7 @@ export class LocalExecutor implements Executor {
     const mark = markOf(resolve(dir))
     const journal = readJournal(dir)
     const leader = 'runner' in journal ? journal.runner : undefined
-    const remaining = () => processesOf(mark, leader)
+    const remaining = () => [...new Set([...processesOf(mark, leader), ...processesIn(this.groups, resolve(dir))])]
     signalAll(remaining(), 'SIGTERM')
     if (await goneWithin(graceMs, remaining)) return
     // The runner is spared at first: it then records that its command was killed, instead of leaving it lost.
@@ -82,10 +102,86 @@ export class LocalExecutor implements Executor {
     return join(dir, 'log')
   }
 
+  async usage(dir: string): Promise<Usage | undefined> {
+    const journal = readJournal(dir)
+    if (journal.state !== 'started' || !isAlive(journal.runner)) return undefined
+    const now = usageOf(processesOf(markOf(resolve(dir)), journal.runner))
+    return {
+      cpuMs: (now.cpuTicks * 1000) / ticksPerSecond,
+      memoryBytes: now.memoryBytes,
+      readBytes: now.readBytes,
+      writtenBytes: now.writtenBytes,
+      elapsedMs: elapsedMsOf(journal.runner),
+    }
+  }
+
+  keepLogWithin(dir: string, bytes: number): Promise<void> {
+    return giveUpMiddle(this.logPath(dir), bytes)
+  }
+
+  logGap(dir: string): Promise<LogGap | undefined> {
+    return readGap(this.logPath(dir))
+  }
+
+  dissolve(dir: string): void {
+    dissolve(this.groups, resolve(dir))
+  }
+
+  abilities(): ExecutorAbilities {
+    const veil = this.veil
+    const groups = this.groups
+    return {
+      veil: 'means' in veil ? { holds: true, means: `namespaces, as ${veil.means.kind}` } : { holds: false, ...veil },
+      memory:
+        groups.kind === 'none'
+          ? { holds: 'each process', means: `RLIMIT_AS: ${groups.why}` }
+          : { holds: 'together', means: `control groups ${groups.kind}` },
+    }
+  }
+
+  /** Tried once, at the first need. */
+  private get veil(): { means: VeilMeans } | { why: string } {
+    this.foundVeil ??= findVeil()
+    return this.foundVeil
+  }
+
+  private get groups(): ControlGroups {
+    this.foundGroups ??= findControlGroups()
+    return this.foundGroups
+  }
+
+  private wordsOf(dir: string, { command, cwd, veil, limits }: CommandSpec): string[] {
+    const behind =
+      veil && 'means' in this.veil
+        ? veiled(this.veil.means, dir, cwd, { hidden: veil.seesAll ? [] : this.hidden, visible: veil.visible })
+        : []
+    return [...(limits ? limited(this.groups, dir, limits) : []), ...behind, '/bin/sh', '-c', command]
+  }
+
+  private endOf(journal: Journal & { state: 'ended' }, dir: string): CommandEnd {
+    const memory = memoryStory(this.groups, resolve(dir))
+    return {
+      code: journal.code,
+      startedAt: journal.startedAt,
+      endedAt: journal.endedAt,
+      ...(memory ? { memory } : {}),
+    }
+  }
+
+  /** The first line is written microseconds after the file is made: look for the process itself before calling it lost. */
+  private claimedState(dir: string): CommandState {
+    const pid = processesOf(markOf(resolve(dir)), undefined)[0]
+    const journal = readJournal(dir)
+    if (journal.state === 'ended') return { state: 'ended', end: this.endOf(journal, dir) }
+    if (pid === undefined) return { state: 'lost' }
+    return { state: 'running', pid, startedAt: journal.state === 'started' ? journal.startedAt : 0 }
+  }
+
   private async spawnRunner(dir: string, command: CommandSpec): Promise<ChildProcess> {
     const log = openLog(dir, this.logPath(dir))
     try {
-      const runner = spawn('/bin/sh', ['-c', runnerScript, 'runner', journalPath(dir), command.command], {
+      const words = this.wordsOf(dir, command)
+      const runner = spawn('/bin/sh', ['-c', runnerScript, 'runner', journalPath(dir), ...words], {
         cwd: command.cwd,
         env: { ...command.env, [markName]: dir },
         detached: true, // setsid: a group of its own, out of reach of the terminal's Ctrl-C
@@ -95,6 +191,7 @@ export class LocalExecutor implements Executor {
       this.remember(dir, runner)
       return runner
     } catch (cause) {
+      if (isDiskFull(cause)) throw diskFull(dir, cause)
       throw couldNotSpawn(cause as NodeJS.ErrnoException, command)
     } finally {
       closeSync(log)
@@ -183,21 +280,6 @@ async function runnerFailed(dir: string, journal: Journal): Promise<AppError> {
   }
   return bug(`The runner ended before it wrote its record in ${dir} (journal: ${journal.state}).`)
 }
-
-/** The first line is written microseconds after the file is made: look for the process itself before calling it lost. */
-function claimedState(dir: string): CommandState {
-  const pid = processesOf(markOf(resolve(dir)), undefined)[0]
-  const journal = readJournal(dir)
-  if (journal.state === 'ended') return { state: 'ended', end: endOf(journal) }
-  if (pid === undefined) return { state: 'lost' }
-  return { state: 'running', pid, startedAt: journal.state === 'started' ? journal.startedAt : 0 }
-}
-
-const endOf = (journal: Journal & { state: 'ended' }): CommandEnd => ({
-  code: journal.code,
-  startedAt: journal.startedAt,
-  endedAt: journal.endedAt,
-})
 
 const lostEnd = (journal: Journal): CommandEnd => ({
   code: undefined,

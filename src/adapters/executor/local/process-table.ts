@@ -14,6 +14,12 @@ export function isAlive(process: ProcessIdentity): boolean {
   return stat !== undefined && stat.state !== 'Z' && stat.startTicks === process.startTicks
 }
 
+/** By the clock that nobody sets: from boot on. */
+export function elapsedMsOf(process: ProcessIdentity): number {
+  const upSeconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
+  return Math.max(0, upSeconds * 1000 - Number(process.startTicks) * 10)
+}
+
 /**
  * The live processes that belong to a command: those of the leader's group or session, and those that left both but carry
  * the mark in the environment they were started with. Group and session count only while the leader lives, because

@@ -1,5 +1,5 @@
 /**
- * The runner: the smallest thing that stays when the server goes. Called as `sh -c SCRIPT runner JOURNAL COMMAND`, its
+ * The runner: the smallest thing that can stay when the server goes. Called as `sh -c SCRIPT runner JOURNAL WORD…`, its
  * working folder, environment, log (1 and 2) and handshake (3) given by the server; it leads its own session and process group.
  *
  * Only shell builtins before and after the command: each fork would cost a millisecond of every step.
@@ -9,20 +9,21 @@
  * - Closing 3 tells the server that line 1 stands. A write instead would die of SIGPIPE where the server is gone.
  * - The traps keep the runner alive through a SIGTERM to its group, so that it can record how the command took it;
  *   a trapped signal (unlike an ignored one) is back to default in the command.
- * - Names of its own would overwrite the command's environment where they are in it: hence positional parameters.
+ * - Names of its own would overwrite the command's environment where they are in it: hence functions and their parameters.
  * - Its own standard error is closed: dash would write "Terminated" into the user's log.
  */
 export const runnerScript = `
 trap : TERM INT HUP QUIT USR1 USR2
 exec 4>&2 2>/dev/null
+_mw_boot() { read -r _mw < /proc/sys/kernel/random/boot_id; }
+_mw_started() { _mw_boot; printf 'started %s %s %s\\n' $$ "\${20}" "$_mw"; }
+_mw_run() { shift; "$@" 2>&4 4>&-; }
 read -r _mw < /proc/$$/stat
-set -- "$1" "$2" \${_mw##*) }
-read -r _mw < /proc/sys/kernel/random/boot_id
 set -C
-printf 'started %s %s %s\\n' $$ "\${22}" "$_mw" > "$1" || exit 97
+_mw_started \${_mw##*) } > "$1" || exit 97
 set +C
 unset _mw
 exec 3>&-
-/bin/sh -c "$2" 2>&4 4>&-
+_mw_run "$@"
 printf 'ended %s\\n' $? >> "$1"
 `

@@ -1,11 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
-import { useParams, useSearch } from '@tanstack/react-router'
+import { Link, useParams, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
-import { cancelExecution } from '../../../../src/executions/executions-contract.ts'
+import { cancelExecution, resumeExecution } from '../../../../src/executions/executions-contract.ts'
 import { executionState, verdictState } from '../../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../../commands.ts'
 import { api } from '../../data/api.ts'
-import { type ExecutionDetail, executionQuery, verdictsOfExecutionQuery } from '../../data/queries.ts'
+import { type ExecutionDetail, executionQuery, nodeQuery, verdictsOfExecutionQuery } from '../../data/queries.ts'
 import { executionTitle, openSteps, progressOf, triggerText } from '../../executions-words.ts'
 import { count, personName, withShortNumbers } from '../../format.ts'
 import { Action } from '../../parts/action.tsx'
@@ -26,6 +26,9 @@ export function ExecutionPage() {
   const { step, tab } = useSearch({ from: '/projects/$project/executions/$id' })
   const { data: execution, error } = useQuery(executionQuery(id))
   const verdicts = useQuery(verdictsOfExecutionQuery(id))
+  // One of the many that are folded into one box has its URL all the same.
+  const isHidden = step !== undefined && execution !== undefined && !execution.nodes.some((node) => node.id === step)
+  const hidden = useQuery({ ...nodeQuery(id, step ?? ''), enabled: isHidden })
   if (error)
     return (
       <div className="page">
@@ -34,7 +37,8 @@ export function ExecutionPage() {
       </div>
     )
   if (!execution) return <PageSkeleton />
-  const chosen = execution.nodes.find((node) => node.id === step) ?? whatMatters(execution)
+  const chosen =
+    execution.nodes.find((node) => node.id === step) ?? (step ? hidden.data : undefined) ?? whatMatters(execution)
   return (
     <div className="page">
       <Title execution={execution} />
@@ -76,8 +80,8 @@ export function ExecutionPage() {
 
 /** What a person comes for: the step that failed, else the one that runs, else the last. */
 const whatMatters = ({ nodes }: ExecutionDetail) =>
-  nodes.find(({ state }) => state === 'failed') ??
-  nodes.find(({ state }) => state === 'running' || state === 'starting') ??
+  nodes.find(({ state, group }) => state === 'failed' && !group) ??
+  nodes.find(({ state, group }) => (state === 'running' || state === 'starting') && !group) ??
   nodes.findLast(({ state, kind }) => state === 'succeeded' && kind === 'step') ??
   nodes.at(-1)
 
@@ -101,6 +105,13 @@ function Title({ execution }: { execution: ExecutionDetail }) {
         <span className="spring" />
       </div>
       <p className="lede">{sentence(execution)}</p>
+      {(execution.state === 'failed' || execution.state === 'cancelled') && (
+        <Action
+          label="Resume"
+          command={commands.resume(execution.id)}
+          act={() => api(resumeExecution, { params: { id: execution.id } })}
+        />
+      )}
       {running && (
         <Action
           label="Cancel"
@@ -125,6 +136,7 @@ function sentence(execution: ExecutionDetail): string {
 function Facts({ execution }: { execution: ExecutionDetail }) {
   const { commit, subject, author, trigger, requestedBy, createdAt, startedAt, endedAt, deployable, data, set } =
     execution
+  const { resumes, sample, fresh } = execution
   return (
     <section className="card" aria-labelledby="facts">
       <header>
@@ -140,6 +152,15 @@ function Facts({ execution }: { execution: ExecutionDetail }) {
         <dd>{triggerText(trigger)}</dd>
         <dt>Asked by</dt>
         <dd>{requestedBy}</dd>
+        {resumes && (
+          <FactOf name="Carries on">
+            <Link to="/projects/$project/executions/$id" params={{ project: execution.project, id: resumes }}>
+              execution {resumes.slice(-8)}
+            </Link>
+          </FactOf>
+        )}
+        {sample !== undefined && <FactOf name="Sample">{Number((sample * 100).toFixed(2))}% of the data</FactOf>}
+        {fresh && <FactOf name="Anew">{fresh === 'all' ? 'every step' : fresh.join(', ')}</FactOf>}
         <dt>Began</dt>
         <dd>
           <Ago at={startedAt ?? createdAt} />

@@ -12,6 +12,7 @@ import { Problem } from '../../parts/problem.tsx'
 import { StateChip } from '../../parts/state-chip.tsx'
 import { Took } from '../../parts/time.tsx'
 
+const GroupPanel = lazy(() => import('./group-panel.tsx').then(({ GroupPanel }) => ({ default: GroupPanel })))
 const MetricCharts = lazy(() =>
   import('../../charts/metric-charts.tsx').then(({ MetricCharts }) => ({ default: MetricCharts })),
 )
@@ -24,11 +25,17 @@ type Props = { project: string; execution: ExecutionDetail; node: ExecutionNode;
 
 /** The chosen step, one tab at a time; each has its URL. */
 export function StepPanel({ project, execution, node, tab = 'log' }: Props) {
+  if (node.group)
+    return (
+      <Suspense fallback={<SkeletonRows rows={8} />}>
+        <GroupPanel project={project} execution={execution.id} node={node} group={node.group} />
+      </Suspense>
+    )
   return (
     <section className="card" aria-label={`Step ${node.id}`}>
       <header>
         <h2 className="mono step-name">{node.id}</h2>
-        <StateChip state={nodeState[node.state]} />
+        <StateChip state={nodeState[node.state]} {...(node.state === 'skipped' ? { word: 'skipped' } : {})} />
         {node.attempt > 1 && <span className="quiet">attempt {node.attempt}</span>}
         <span className="spring" />
         {node.startedAt !== undefined && node.state !== 'reused' && (
@@ -37,7 +44,7 @@ export function StepPanel({ project, execution, node, tab = 'log' }: Props) {
           </span>
         )}
       </header>
-      {node.error && (
+      {node.error && node.state !== 'skipped' && (
         <div className="step-problem">
           <Problem error={node.error} />
         </div>
@@ -69,6 +76,12 @@ function LogTab({ execution, node }: { execution: ExecutionDetail; node: Executi
     return (
       <Empty title="Reused, so nothing was written now">
         Its result was made before by the very same inputs; the tab Why says which.
+      </Empty>
+    )
+  if (node.state === 'skipped')
+    return (
+      <Empty title="Not run">
+        {node.error?.message ?? `It was skipped: ${node.decision?.reasons.join('; ') ?? 'what it needs did not run'}.`}
       </Empty>
     )
   if (node.startedAt === undefined)
@@ -112,6 +125,7 @@ const outcomes = {
   runs: 'It runs, because',
   reused: 'It is reused, because',
   'decided later': 'Whether it runs is decided later, because',
+  skipped: 'It is skipped, because',
 } as const
 
 function WhyTab({ node }: { node: ExecutionNode }) {

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
-import { useParams } from '@tanstack/react-router'
-import { type ShownState, verdictState } from '../../../../src/lineage/shown-states-contract.ts'
+import { Link, useParams } from '@tanstack/react-router'
+import { reproductionState, type ShownState, verdictState } from '../../../../src/lineage/shown-states-contract.ts'
 import { commands } from '../../commands.ts'
 import {
   deploymentQuery,
@@ -18,7 +18,7 @@ import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton, SkeletonRows } from '../../parts/loading.tsx'
 import { MetricTable } from '../../parts/metric-table.tsx'
 import { Problem } from '../../parts/problem.tsx'
-import { StateChip } from '../../parts/state-chip.tsx'
+import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { VerdictTable } from '../../parts/verdict-table.tsx'
 import { Provenance } from './provenance.tsx'
@@ -70,6 +70,14 @@ export function VersionPage() {
           <div className="why-command">
             <CommandLine command={commands.why(model, own.version)} />
           </div>
+          <Link
+            to="/projects/$project/lineage"
+            params={{ project }}
+            search={{ of: `${model}@${own.version}` }}
+            className="text-link"
+          >
+            Lineage
+          </Link>
         </div>
       </div>
       {story.data ? (
@@ -115,6 +123,7 @@ function Story({ project, own, story, promotions, rollout }: StoryProps) {
           <Metrics story={story} />
         </div>
         <div className="stack wide">
+          <MadeAgain own={own} story={story} />
           <Ingredients story={story} />
           <Recipe story={story} />
         </div>
@@ -153,6 +162,33 @@ function Metrics({ story: { run } }: { story: VersionStory }) {
         <h2 id="metrics">Logged by {run?.name}</h2>
       </header>
       <MetricTable label="Metrics of its run" metrics={metrics} />
+    </section>
+  )
+}
+
+/** Whether it can be made again from its record, or how to find out. */
+function MadeAgain({ own, story: { reproduced } }: { own: Version; story: VersionStory }) {
+  return (
+    <section className="card" aria-labelledby="made-again">
+      <header>
+        <h2 id="made-again">Made again</h2>
+        {reproduced?.outcome && <StateWord state={reproductionState[reproduced.outcome]} word={reproduced.outcome} />}
+        {reproduced && !reproduced.outcome && (
+          <StateWord state={reproduced.state === 'running' ? 'running' : 'failed'} />
+        )}
+        <span className="spring" />
+        {reproduced && (
+          <span className="quiet">
+            <Ago at={reproduced.at} />
+          </span>
+        )}
+      </header>
+      <div className="body stack">
+        <p className="muted">
+          {reproduced ? (reproduced.sentence ?? reproduced.text) : 'Nobody tried yet to make it again from its record.'}
+        </p>
+        {reproduced?.state !== 'running' && <CommandLine command={commands.reproduce(own.model, own.version)} />}
+      </div>
     </section>
   )
 }

@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LocalExecutor } from './local-executor.ts'
+import { findVeil, veilPlan } from './veil.ts'
+
+describe('the plan of a veil', () => {
+  it('hides the outer folder once, and shows and hides in turn what lies inside', () => {
+    const plan = veilPlan({
+      hidden: ['/home/u/p/.modelwright', '/home/u', '/home/u/p', '/home/u/.pyenv/secret'],
+      visible: ['/home/u/p/.modelwright/work/1', '/home/u/.pyenv', '/usr/bin', '/home/u/.pyenv/shims'],
+    })
+    expect(plan).toEqual({
+      roots: ['/home/u', '/home/u/.pyenv/secret'],
+      mounts: [
+        { kind: 'hide', at: '/home/u', root: 0 },
+        { kind: 'show', at: '/home/u/.pyenv', root: 0 },
+        { kind: 'hide', at: '/home/u/.pyenv/secret', root: 1 },
+        { kind: 'show', at: '/home/u/p/.modelwright/work/1', root: 0 },
+      ],
+    })
+  })
+
+  it('hides what is both', () => {
+    expect(veilPlan({ hidden: ['/a'], visible: ['/a'] }).mounts).toEqual([{ kind: 'hide', at: '/a', root: 0 }])
+  })
+
+  it('takes no neighbour with the same beginning for what lies inside', () => {
+    expect(veilPlan({ hidden: ['/data'], visible: ['/database'] }).mounts).toHaveLength(1)
+  })
+})
+
+const found = findVeil()
+if ('why' in found) console.warn(`the veil: skipped, this machine hides nothing: ${found.why}`)
+
+describe.skipIf('why' in found)('a command behind the veil', () => {
+  const top = mkdtempSync(join(tmpdir(), 'modelwright veil-'))
+  const data = join(top, 'da ta#1')
+  const executor = new LocalExecutor({ hidden: [data, join(top, 'home')] })
+  let count = 0
+  beforeAll(() => {
+    for (const folder of ['keys', 'environments/one', 'work']) mkdirSync(join(data, folder), { recursive: true })
+    mkdirSync(join(top, 'home', 'tools'), { recursive: true })
+    writeFileSync(join(data, 'keys', 'key'), 'secret')
+    writeFileSync(join(top, 'home', 'notes'), 'mine')
+    writeFileSync(join(top, 'home', 'tools', 'tool'), 'tool')
+    writeFileSync(join(data, 'one-file'), 'shown')
+    symlinkSync(data, join(top, 'link'))
+  })
+  afterAll(() => rmSync(top, { recursive: true, force: true }))
+
+  const run = async (command: string, visible: string[] = [], by = data) => {
+    const dir = join(by, 'work', String(count++))
+    const cwd = join(dir, 'workspace')
+    mkdirSync(cwd, { recursive: true })
+    const env = { PATH: '/usr/bin:/bin', DATA: data, TOP: top }
+    await executor.start({ dir, cwd, command, env, veil: { visible: [cwd, ...visible] } })
+    const end = await executor.ended(dir)
+    return { dir, cwd, end, log: readFileSync(executor.logPath(dir), 'utf8') }
+  }
+
+  it('sees its own folder and what is shown, and of the rest not even that it is there', async () => {
+    const { log, end, cwd } = await run(
+      'pwd; ls "$DATA" "$TOP/home"; cat "$DATA/one-file"; test -e "$DATA/keys/key" || echo none; echo out > out',
+      [join(data, 'one-file'), join(top, 'home', 'tools')],
+    )
+    expect(end.code, log).toBe(0)
+    const expected = `${cwd}\n${data}:\none-file\nwork\n\n${top}/home:\ntools\nshownnone\n`
+    expect(log).toBe(expected)
+    expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('out\n')
+  })
+
+  it('does not get out by .. or by the links of another process, and can write nowhere hidden', async () => {
+    const { log } = await run(
+      `cat ../../../keys/key; cat /proc/${process.pid}/root"$DATA"/keys/key; echo x > "$DATA/new" || echo refused`,
+    )
+    expect(log).not.toContain('secret')
+    expect(log).toContain('refused')
+    expect(existsSync(join(data, 'new'))).toBe(false)
+  })
+
+  it('keeps exit statuses, signals, and ways through links', async () => {
+    expect((await run('exit 7')).end.code).toBe(7)
+    expect((await run('kill -9 $$')).end.code).toBe(137)
+    const linked = await run('echo here > seen', [], join(top, 'link'))
+    expect(linked.end.code, linked.log).toBe(0)
+    expect(existsSync(join(linked.cwd, 'seen'))).toBe(true)
+  })
+
+  it('ends with the command whatever it started, also what hid from the process table', async () => {
+    const second = `sleep-${process.pid}`
+    writeFileSync(join(data, second), '')
+    const { end } = await run(`env -i setsid sh -c 'sleep 77; : ${second}' & (setsid sleep 77 &) ; exit 0`)
+    expect(end.code).toBe(0)
+    expect(spawnSync('pgrep', ['-f', second], { encoding: 'utf8' }).stdout).toBe('')
+  })
+
+  it('sees everything where it may, and its processes end with it all the same', async () => {
+    const dir = join(data, 'work', String(count++))
+    mkdirSync(dir)
+    const name = `all-${process.pid}`
+    const command = `cat "${data}/keys/key"; env -i setsid sh -c 'sleep 79; : ${name}' & echo left`
+    await executor.start({
+      dir,
+      cwd: dir,
+      command,
+      env: { PATH: '/usr/bin:/bin' },
+      veil: { visible: [], seesAll: true },
+    })
+    await executor.ended(dir)
+    expect(readFileSync(executor.logPath(dir), 'utf8')).toBe('secretleft\n')
+    expect(spawnSync('pgrep', ['-f', name], { encoding: 'utf8' }).stdout).toBe('')
+  })
+
+  it('is its own user, and sees only its own processes', async () => {
+    const { log } = await run('id -u; ls /proc | grep -c "^[0-9]"')
+    const [uid, processes] = log.trim().split('\n').map(Number)
+    expect(uid).toBe(process.getuid?.())
+    expect(processes).toBeLessThan(10)
+  })
+
+  it('is given time between SIGTERM and the end', async () => {
+    const dir = join(data, 'work', String(count++))
+    const cwd = join(dir, 'workspace')
+    mkdirSync(cwd, { recursive: true })
+    const command = `trap 'echo saved > saved; exit 5' TERM; : > ready; while :; do sleep 0.02; done`
+    await executor.start({ dir, cwd, command, env: { PATH: '/usr/bin:/bin' }, veil: { visible: [cwd] } })
+    while (!existsSync(join(cwd, 'ready'))) await new Promise((done) => setTimeout(done, 5))
+    await executor.kill(dir, 5_000)
+    expect(readFileSync(join(cwd, 'saved'), 'utf8')).toBe('saved\n')
+    expect((await executor.ended(dir)).code).toBe(5)
+  })
+
+  it('costs a few milliseconds', async () => {
+    const took: number[] = []
+    for (let round = 0; round < 12; round++) {
+      const before = performance.now()
+      await run('true')
+      took.push(performance.now() - before)
+    }
+    expect(took.sort((a, b) => a - b)[5]).toBeLessThan(60)
+    expect(dirname(data)).toBe(top)
+  })
+})

@@ -1,0 +1,122 @@
+import { existsSync } from 'node:fs'
+import { open, readFile, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError } from '../kernel/errors.ts'
+import { formatBytes } from '../kernel/units.ts'
+import type { KeyParts } from '../planning/index.ts'
+import type { CommandEnd } from '../ports/executor.ts'
+import type { FailureKind, ProjectFile, Step } from '../projects/index.ts'
+import { failureOf } from './decide/after-failure.ts'
+import { asDependency, type Tried, triedInLog, undeclaredReads } from './decide/undeclared-reads.ts'
+import { timedOut, timedOutMark } from './step-watch.ts'
+import type { AttemptFolders } from './workspace.ts'
+
+export type Ended = {
+  executionId: string
+  node: string
+  step: Step
+  file: ProjectFile
+  folders: AttemptFolders
+  key: KeyParts
+  /** All paths of the commit: asked for only where something is to be explained. */
+  commitPaths: () => Promise<ReadonlySet<string>>
+  /** The last lines of the log, secrets masked. */
+  tail: () => Promise<string>
+}
+
+export type Failure = {
+  kind: FailureKind
+  error: AppError /** Another attempt would end in the same way. */
+  final: boolean
+}
+
+/** Why a command failed, in the words of who can mend it. */
+export async function failureOfAttempt(ended: Ended, end: CommandEnd & { code: number }): Promise<Failure> {
+  const { step, node, folders } = ended
+  const tail = await ended.tail()
+  const logs = `modelwright logs ${ended.executionId} ${node}`
+  const { memoryBytes } = step.resources
+  const kind = failureOf({
+    code: end.code,
+    timedOut: existsSync(timedOutMark(folders.dir)),
+    memoryLimited: memoryBytes !== undefined,
+    ...(end.memory ? { memoryKills: end.memory.kills } : {}),
+    tail,
+  })
+  if (kind === 'timeout') return { kind, error: timedOut(node, step.timeoutMs ?? 0, logs), final: false }
+  if (kind === 'memory') return { kind, error: outOfMemory(node, memoryBytes, end), final: false }
+  const unread = await undeclared(ended, triedInLog(tail))
+  if (unread) return { kind, error: unread, final: true }
+  const full = await diskFull(ended, end, tail)
+  return { kind, error: full ?? commandFailed(node, end, tail, logs), final: false }
+}
+
+/** A file of the repository that the step looked for and did not declare; undefined where there is none. */
+export async function undeclared(ended: Ended, more: readonly Tried[] = []): Promise<AppError | undefined> {
+  const { step, file, folders, key } = ended
+  if (!step.isolated) return undefined
+  const tried = [...(await triedInNotes(folders)), ...more]
+  if (tried.length === 0) return undefined
+  const declared = [
+    ...Object.keys(key.files),
+    ...step.outs,
+    ...(step.checkpoints ? [step.checkpoints] : []),
+    ...(typeof step.metrics === 'string' ? [step.metrics] : ['metrics.json']),
+  ]
+  const found = undeclaredReads({ workspace: folders.workspace, tried, commit: await ended.commitPaths(), declared })
+  if (found.length === 0) return undefined
+  const names = found.map((path) => `"${path}"`).join(', ')
+  return new AppError(
+    'UndeclaredRead',
+    `${names} ${found.length === 1 ? 'is' : 'are'} in the commit, but step "${step.name}" did not declare ${found.length === 1 ? 'it' : 'them'}.`,
+    `declare it: deps: [${found.map((path) => asDependency(path, file.data)).join(', ')}]`,
+  )
+}
+
+/** What the bootstrap noted of Python. */
+async function triedInNotes({ notes }: AttemptFolders): Promise<Tried[]> {
+  const text = await readFile(join(notes, 'reads'), 'utf8').catch(() => '')
+  return text
+    .split('\n')
+    .map((line) => /^(path|module) (.+)$/.exec(line))
+    .flatMap((match) => (match ? [{ kind: match[1] as Tried['kind'], path: match[2]! }] : []))
+}
+
+const outOfMemory = (node: string, limit: number | undefined, { memory }: CommandEnd): AppError =>
+  new AppError(
+    'StepOutOfMemory',
+    `"${node}" took more memory than its ${limit === undefined ? 'limit' : formatBytes(limit)}${memory?.peakBytes ? ` (at most ${formatBytes(memory.peakBytes)} were used, and the system ended ${memory.kills} of its processes)` : ''}.`,
+    'Give it more (resources: { memory: … }), or let it read less at a time.',
+  )
+
+async function diskFull({ node, folders }: Ended, end: CommandEnd, tail: string): Promise<AppError | undefined> {
+  if (!/No space left on device|ENOSPC|Disk quota exceeded|Errno 28\b/.test(tail)) return undefined
+  const { bavail, bsize } = await statfs(folders.dir)
+  return new AppError(
+    'StorageFull',
+    `"${node}" ended with exit status ${end.code}: no space was left where it wrote (the data folder's disk has ${formatBytes(bavail * bsize)} free).`,
+    'Free space, or let the step write less; what was kept before is whole.',
+  )
+}
+
+const commandFailed = (node: string, end: CommandEnd, tail: string, logs: string): AppError =>
+  new AppError(
+    'StepFailed',
+    `"${node}" ended with exit status ${end.code}.${tail ? ` Its last words: ${lastWords(tail)}` : ''}`,
+    `Read its log: ${logs}`,
+  )
+
+const lastWords = (tail: string): string =>
+  tail
+    .split('\n')
+    .filter((line) => line.trim())
+    .slice(-3)
+    .join(' ⏎ ')
+    .slice(-500)
+
+/** The executed notebook, where the step was one. */
+export async function executedNotebook({
+  notes,
+}: AttemptFolders): Promise<Awaited<ReturnType<typeof open>> | undefined> {
+  return open(join(notes, 'executed.ipynb')).catch(() => undefined)
+}

@@ -1,0 +1,46 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { AttemptFolders } from './workspace.ts'
+
+export type VisibleFacts = {
+  folders: AttemptFolders
+  /** The `bin` folder of the step's Python environment. */
+  binPath?: string
+  bootstrapPath: string
+  /** The whole environment of the command. */
+  variables: Readonly<Record<string, string>>
+  caches: readonly string[]
+}
+
+/**
+ * What a step needs to see of the machine, wherever it lies: its own folders, its Python with the interpreter that stands behind it,
+ * the programs on its path with what is installed beside them (`~/.cargo/bin` needs `~/.cargo`), declared caches, and each file or
+ * folder that one of its variables names.
+ */
+export function visiblePaths({ folders, binPath, bootstrapPath, variables, caches }: VisibleFacts): string[] {
+  const named = Object.entries(variables)
+    .flatMap(([name, value]) => (name === 'PATH' ? value.split(':').flatMap(withSurroundings) : value.split(':')))
+    .filter((path) => path.startsWith('/') && path !== '/' && existsSync(path))
+  return [
+    ...[folders.workspace, folders.home, folders.temporary, folders.notes],
+    ...(binPath ? [dirname(binPath), ...interpreterOf(binPath)] : []),
+    dirname(bootstrapPath),
+    ...caches,
+    ...named,
+  ]
+}
+
+/** `/home/u/.cargo/bin` → it and `/home/u/.cargo`. Of `/home/u/bin` the home stays hidden: what is both hidden and visible is hidden. */
+const withSurroundings = (entry: string): string[] => [entry, dirname(entry)]
+
+/** The installation to which the environment's `python` leads. */
+function interpreterOf(binPath: string): string[] {
+  const known = interpreters.get(binPath)
+  if (known) return known
+  const python = join(binPath, 'python')
+  const found = existsSync(python) ? [dirname(dirname(realpathSync(python)))] : []
+  interpreters.set(binPath, found)
+  return found
+}
+
+const interpreters = new Map<string, string[]>()

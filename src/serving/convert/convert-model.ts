@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { AppError } from '../../kernel/errors.ts'
+import { converterScript } from '../python-folder.ts'
+import { type Conversion, parseConversion } from './conversion.ts'
+
+export type ConvertRequest = {
+  /** An MLflow model folder of scikit-learn, XGBoost or LightGBM. */
+  model: string
+  /** Where the converted one shall lie; not there yet. */
+  output: string
+  /** A .csv or .parquet file of real rows; else the model's input example. */
+  rows?: string
+  tolerance: number
+}
+
+export type ConvertParts = {
+  /** Has what the model needs, and the converters. */
+  pythonPath: string
+  /** What the model's code sees of the environment besides PATH and HOME. */
+  env: Record<string, string>
+  /** Its own, empty. */
+  scratch: string
+  signal: AbortSignal
+}
+
+const told = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), record: z.unknown() }),
+  z.object({
+    ok: z.literal(false),
+    kind: z.enum(['unsupported', 'rows', 'parity', 'packages']),
+    message: z.string(),
+  }),
+])
+type Refused = Extract<z.output<typeof told>, { ok: false }>
+
+/**
+ * Writes the model's ONNX form, once it is proved that both answer alike; the folder appears whole or not at all.
+ * @throws AppError ConversionRefused, with why
+ */
+export async function convertModel(request: ConvertRequest, parts: ConvertParts): Promise<Conversion> {
+  const asked = join(parts.scratch, 'request.json')
+  const answered = join(parts.scratch, 'result.json')
+  const home = join(parts.scratch, 'home')
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  writeFileSync(asked, JSON.stringify({ ...request, rows: request.rows ?? null }))
+  const { words, how } = await run([converterScript(), asked, answered], home, parts)
+  const result = readResult(answered)
+  if (result?.ok) return parseConversion(result.record)
+  rmSync(request.output, { recursive: true, force: true })
+  if (result) throw refusal(result)
+  throw new AppError(
+    'ConversionRefused',
+    `The converter ended without a result (${how}): ${words.trim().split('\n').slice(-5).join('\n').slice(-1500)}`,
+    'See that its Python has what the model needs, and the packages of python/converter/requirements.in.',
+  )
+}
+
+function readResult(path: string): z.output<typeof told> | undefined {
+  try {
+    return told.parse(JSON.parse(readFileSync(path, 'utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+const nextOf: Record<Refused['kind'], string> = {
+  unsupported: 'Serve it as it is: Python computes it.',
+  rows: 'Name real rows with --rows FILE, or save the model with an input_example.',
+  parity: 'Serve it as it is: Python computes it. A larger --tolerance is only for values that may differ so much.',
+  packages: 'Name a Python that has the packages with --python, or let one be made (--env-manager uv).',
+}
+
+const refusal = ({ kind, message }: Refused): AppError =>
+  new AppError(
+    'ConversionRefused',
+    kind === 'packages' ? `The converter lacks a package: ${message}.` : `The model is not converted: ${message}`,
+    nextOf[kind],
+  )
+
+/** The model's code runs in it: it sees no secret. */
+function run(words: readonly string[], home: string, { pythonPath, env, signal }: ConvertParts) {
+  return new Promise<{ words: string; how: string }>((resolve, reject) => {
+    const child = spawn(pythonPath, ['-W', 'ignore', ...words], {
+      cwd: home,
+      env: {
+        PATH: `${dirname(pythonPath)}:/usr/local/bin:/usr/bin:/bin`,
+        HOME: home,
+        LANG: 'C.UTF-8',
+        PYTHONHASHSEED: '0',
+        PYTHONDONTWRITEBYTECODE: '1',
+        MLFLOW_TRACKING_URI: 'file:///nonexistent',
+        MLFLOW_DISABLE_TELEMETRY: 'true',
+        GIT_PYTHON_REFRESH: 'quiet',
+        ...env,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    })
+    const end = () => killGroup(child.pid)
+    signal.addEventListener('abort', end, { once: true })
+    let said = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-20_000)
+    })
+    child.once('error', (cause) =>
+      reject(
+        new AppError(
+          'ConversionRefused',
+          `Python cannot be started (${pythonPath}): ${cause.message}`,
+          nextOf.packages,
+          {
+            cause,
+          },
+        ),
+      ),
+    )
+    child.once('close', (code, killed) => {
+      signal.removeEventListener('abort', end)
+      killGroup(child.pid)
+      resolve({ words: said, how: killed ? `killed by ${killed}` : `exit code ${code}` })
+    })
+  })
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Gone already.
+  }
+}

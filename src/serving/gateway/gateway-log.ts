@@ -1,6 +1,0 @@
-/** The part of a logger that the gateway needs (pino's shape). */
-export type GatewayLog = {
-  info(facts: object, text: string): void
-  warn(facts: object, text: string): void
-  error(facts: object, text: string): void
-}

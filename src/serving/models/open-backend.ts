@@ -1,0 +1,49 @@
+import { messageOf } from '../../kernel/errors.ts'
+import { readConversion } from '../convert/conversion.ts'
+import { ConvertedModel } from '../convert/converted-model.ts'
+import type { ServedVersion } from '../gateway-state.ts'
+import { type MlmodelFile, readMlmodel } from './mlmodel-file.ts'
+import type { ModelBackend } from './model-backend.ts'
+import type { ModelFacts } from './model-facts.ts'
+import { type OnnxLimits, OnnxModel } from './onnx-model.ts'
+import { PythonModel, type WorkerLimits, type WorkerSetting } from './python-model.ts'
+
+export type BackendSetting = Omit<WorkerSetting, 'limits'> & {
+  limits: WorkerLimits & Partial<Pick<OnnxLimits, 'batchRows' | 'batchDelayMs'>>
+  /** Threads of ONNX Runtime; by the size of the graph where nothing is said. */
+  threads?: number
+}
+
+/** A backend and the version that it carries. */
+export type VersionBackend = ModelBackend & { served: ServedVersion; readonly pid: number | undefined }
+
+/** A model of the ONNX flavour is computed in this process, every other in Python. */
+export function openBackend(served: ServedVersion, setting: BackendSetting): VersionBackend {
+  const mlmodel = readable(served.modelPath, setting)
+  if (!mlmodel?.onnxFile) return new PythonModel(served, mlmodel?.facts ?? unknownFacts, setting)
+  const { queueLength, waitMs, answerMs, totalMs, loadMs, batchRows = 64, batchDelayMs = 0 } = setting.limits
+  const graph = new OnnxModel(served, mlmodel, {
+    ...setting,
+    limits: { queueLength, loadMs, batchRows, batchDelayMs, totalMs: totalMs ?? waitMs + answerMs },
+  })
+  const conversion = readConversion(served.modelPath)
+  return conversion ? new ConvertedModel(graph, mlmodel.facts, conversion) : graph
+}
+
+/** What is no model folder is left to Python, which says of it what mlflow says. */
+function readable(folder: string, { log }: BackendSetting): MlmodelFile | undefined {
+  try {
+    return readMlmodel(folder)
+  } catch (error) {
+    log.warn({ folder, problem: messageOf(error) }, 'MLmodel cannot be read')
+    return undefined
+  }
+}
+
+const unknownFacts: ModelFacts = {
+  platform: 'mlflow_python_function',
+  signature: 'none',
+  inputs: [],
+  outputs: [],
+  params: [],
+}

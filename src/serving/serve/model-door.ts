@@ -1,0 +1,128 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServedModel } from '../models/served-model.ts'
+import { checkHost, checkToken } from '../protocols/door-checks.ts'
+import {
+  bodyOf,
+  decoded,
+  discardRest,
+  hangUpSignal,
+  onlyMethods,
+  send,
+  sendJson,
+  sendText,
+} from '../protocols/http-exchange.ts'
+import type { ModelRepository } from '../protocols/model-repository.ts'
+import { answerOip, sendOipError } from '../protocols/oip-http.ts'
+import { formOf } from '../protocols/scoring-form.ts'
+import { ScoringError } from '../scoring-error.ts'
+import { docsPage } from './docs-page.ts'
+import { openApiOf } from './openapi.ts'
+
+export type DoorSetting = {
+  model: ServedModel
+  repository: ModelRepository
+  /** Told by `/version`. */
+  version: string
+  maxBodyBytes: number
+  now: () => number
+  allowedHosts?: readonly string[]
+  token?: string
+  /** An input example that the model was saved with, as JSON of `/invocations`. */
+  example?: unknown
+}
+
+const openPaths = new Set(['/ping', '/health', '/version'])
+
+/** The HTTP door of one model: MLflow's scoring protocol, SageMaker's container contract, the Open Inference Protocol, OpenAPI. */
+export async function answerModelHttp(
+  setting: DoorSetting,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = (request.url ?? '/').split('?')[0]!
+  const isOip = path === '/v2' || path.startsWith('/v2/')
+  try {
+    if (path !== '/health' && path !== '/ping') checkHost(request, setting.allowedHosts)
+    if (!openPaths.has(path) && !path.startsWith('/v2/health/'))
+      checkToken(request.headers.authorization, setting.token)
+    if (isOip) return await answerOip(setting, path.slice('/v2'.length), request, response)
+    await route(setting, path, request, response)
+  } catch (error) {
+    await (isOip ? sendOipError : sendScoringError)(request, response, error)
+  }
+}
+
+async function route(
+  setting: DoorSetting,
+  path: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { model, version } = setting
+  if (path === '/invocations' || isDeployment(setting, path)) return invoke(setting, request, response)
+  const reads = readable[path]
+  if (!reads) throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `There is nothing at ${path}; ${waysIn(model.name)}`)
+  onlyMethods(request, response, 'GET', 'HEAD')
+  await reads(request, response, { ...setting, version })
+}
+
+/** Where mlflow's deployments client looks for an endpoint of the model's name. */
+function isDeployment({ repository }: DoorSetting, path: string): boolean {
+  const named = /^\/endpoints\/([^/]+)\/invocations$/.exec(path)
+  return named !== null && repository.find(decoded(named[1]!)) !== undefined
+}
+
+const waysIn = (name: string): string =>
+  `there are /invocations, /ping, /health, /version, /v2/models/${name}/infer, /openapi.json and /docs.`
+
+type Read = (request: IncomingMessage, response: ServerResponse, setting: DoorSetting) => Promise<void>
+
+const alive: Read = (request, response, { model }) =>
+  send(request, response, model.state === 'ready' ? 200 : 503, Buffer.from('\n'), {
+    'content-type': 'application/json',
+  })
+
+const readable: Record<string, Read> = {
+  '/ping': alive,
+  '/health': alive,
+  '/version': (request, response, { version }) => sendText(request, response, 200, version),
+  '/openapi.json': (request, response, { model, example }) =>
+    sendJson(request, response, 200, openApiOf(model, example)),
+  '/docs': (request, response, { model, example }) =>
+    send(request, response, 200, Buffer.from(docsPage(model, example)), {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+    }),
+}
+
+async function invoke(
+  { model, maxBodyBytes }: DoorSetting,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  onlyMethods(request, response, 'POST')
+  const form = formOf(request.headers['content-type'])
+  const body = await bodyOf(request, maxBodyBytes)
+  const answer = await model.score({ form, body, drop: [] }, hangUpSignal(response))
+  await send(request, response, 200, answer, { 'content-type': 'application/json' })
+}
+
+async function sendScoringError(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  discardRest(request)
+  const told =
+    error instanceof ScoringError
+      ? error
+      : new ScoringError(
+          500,
+          'INTERNAL_ERROR',
+          `A bug in Modelwright: ${error instanceof Error ? error.message : error}`,
+        )
+  if (told.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(told.retryAfterSeconds))
+  // MLflow's clients expect plain text here.
+  if (told.status === 415) return sendText(request, response, 415, told.message)
+  await sendJson(request, response, told.status, { error_code: told.errorCode, message: told.message })
+}

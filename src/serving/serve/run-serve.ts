@@ -1,0 +1,214 @@
+import { mkdirSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Digest, digestOf } from '../../kernel/digest.ts'
+import { AppError } from '../../kernel/errors.ts'
+import { cannotListen, httpUrl } from '../../kernel/listening.ts'
+import type { Clock } from '../../ports/clock.ts'
+import { readMlmodel } from '../models/mlmodel-file.ts'
+import { openBackend } from '../models/open-backend.ts'
+import { ServedModel } from '../models/served-model.ts'
+import type { ServingLog } from '../models/serving-log.ts'
+import { isLoopback } from '../protocols/door-checks.ts'
+import { answerInTime } from '../protocols/http-exchange.ts'
+import type { ModelRepository } from '../protocols/model-repository.ts'
+import { LateGrpc, shareWithHttp2 } from '../protocols/one-port.ts'
+import { workerScript } from '../python-folder.ts'
+import { notFound, ScoringError } from '../scoring-error.ts'
+import { readInputExample } from './input-example.ts'
+import { answerModelHttp } from './model-door.ts'
+
+export type ServeOptions = {
+  /** A folder that mlflow saved a model to. */
+  modelPath: string
+  name: string
+  version: string
+  host: string
+  /** 0 takes any free one. */
+  port: number
+  /** gRPC has this port for itself as well; on `port` it always answers. */
+  grpcPort?: number
+  pythonPath: string
+  /** What the model's code sees of the environment. */
+  workerEnv: Record<string, string>
+  /** For the workers' logs and working folders. */
+  folder: string
+  workers: number
+  timeoutMs: number
+  maxBodyBytes: number
+  batchRows: number
+  batchDelayMs: number
+  threads?: number
+  allowedHosts: readonly string[]
+  token?: string
+  /** What is told as the server's own version. */
+  serverVersion: string
+  log: ServingLog
+  clock: Clock
+  /** Aborted: no new requests, answers what was begun, ends. */
+  signal: AbortSignal
+}
+
+export type RunningServe = { url: string; port: number; grpcPort?: number; finished: Promise<void> }
+
+const queueLength = 256
+const loadMs = 600_000
+const drainMs = 25_000
+
+/** Serves one model by every protocol, and returns once it is loaded and warmed. @throws AppError ModelUnusable, NotFound, PortTaken */
+export async function runServe(options: ServeOptions): Promise<RunningServe> {
+  const { clock, signal, host, modelPath } = options
+  const mlmodel = readMlmodel(modelPath)
+  mkdirSync(options.folder, { recursive: true, mode: 0o700 })
+  const changed = new EventTarget()
+  const model = new ServedModel({
+    name: options.name,
+    version: options.version,
+    now: () => clock.now(),
+    // Sessions of ONNX share this thread: a second one would only take memory.
+    copies: mlmodel.onnxFile ? 1 : options.workers,
+    drainMs,
+    changed: () => changed.dispatchEvent(new Event('changed')),
+    begin: (told) => openBackend(versionOf(options), { ...backendSetting(options), changed: told }),
+  })
+  const repository = repositoryOf(model, options.serverVersion, changed)
+  const door = {
+    model,
+    repository,
+    version: mlmodel.mlflowVersion ?? options.serverVersion,
+    maxBodyBytes: options.maxBodyBytes,
+    now: () => clock.now(),
+    ...(isLoopback(host) ? { allowedHosts: options.allowedHosts } : {}),
+    ...(options.token === undefined ? {} : { token: options.token }),
+    example: readInputExample(modelPath, mlmodel),
+  }
+  const server = createServer(
+    { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: options.timeoutMs + 30_000 },
+    (request, response) => {
+      answerInTime(response, options.timeoutMs + 10_000)
+      if (signal.aborted) response.setHeader('connection', 'close')
+      void answerModelHttp(door, request, response)
+    },
+  )
+  const grpc = new LateGrpc({
+    repository: () => repository,
+    maxBodyBytes: options.maxBodyBytes,
+    now: door.now,
+    token: options.token,
+  })
+  shareWithHttp2(server, (socket) => grpc.take(socket))
+  await listen(server, host, options.port)
+  const { port } = server.address() as AddressInfo
+  const over = new AbortController()
+  void everyQuarterSecond(clock, over.signal, () => model.expire(clock.now()))
+  const close = () => shutDown(server, grpc, model).finally(() => over.abort())
+  try {
+    const grpcPort = options.grpcPort === undefined ? undefined : await grpc.listen(host, options.grpcPort)
+    model.load()
+    await untilReady(model, changed, signal)
+    const finished = aborted(signal).then(close)
+    return { url: httpUrl(host, port), port, ...(grpcPort === undefined ? {} : { grpcPort }), finished }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+const versionOf = ({ name, modelPath, pythonPath }: ServeOptions) => ({
+  model: name,
+  version: 1,
+  digest: digestOf(modelPath) as Digest,
+  modelPath,
+  pythonPath,
+  inputs: { columns: [], checks: [] },
+})
+
+const backendSetting = (options: ServeOptions) => ({
+  clock: options.clock,
+  log: options.log,
+  script: workerScript(),
+  folder: options.folder,
+  env: options.workerEnv,
+  limits: {
+    queueLength,
+    waitMs: options.timeoutMs,
+    answerMs: options.timeoutMs,
+    totalMs: options.timeoutMs,
+    loadMs,
+    batchRows: options.batchRows,
+    batchDelayMs: options.batchDelayMs,
+  },
+  ...(options.threads === undefined ? {} : { threads: options.threads }),
+})
+
+function repositoryOf(model: ServedModel, serverVersion: string, changed: EventTarget): ModelRepository {
+  const known = (name: string) => {
+    if (!answersTo(model, name)) throw notFound(`There is no model "${name}"; there is "${model.name}".`)
+  }
+  return {
+    serverVersion,
+    get isReady() {
+      return model.state === 'ready'
+    },
+    list: () => [model],
+    find: (name) => (answersTo(model, name) ? model : undefined),
+    load: async (name) => {
+      known(name)
+      model.load()
+      await untilReady(model, changed, undefined).catch((error: unknown) => {
+        throw new ScoringError(400, 'MODEL_UNUSABLE', error instanceof Error ? error.message : String(error))
+      })
+    },
+    unload: async (name) => {
+      known(name)
+      await model.unload()
+    },
+  }
+}
+
+/** Under the name by which MLflow serves every model through MLServer, too: scripts for that need no change. */
+const answersTo = (model: ServedModel, name: string): boolean => name === model.name || name === 'mlflow-model'
+
+/** @throws AppError ModelUnusable */
+async function untilReady(model: ServedModel, changed: EventTarget, signal: AbortSignal | undefined): Promise<void> {
+  while (model.state !== 'ready') {
+    if (model.state === 'failed' || signal?.aborted)
+      throw new AppError(
+        'ModelUnusable',
+        `Model "${model.name}" cannot be served. ${model.reason ?? 'It was stopped while it loaded.'}`,
+        'See that the Python that runs it has what the model needs: --python names another one, --env-manager virtualenv makes one.',
+      )
+    await new Promise<void>((resolve) => {
+      changed.addEventListener('changed', () => resolve(), { once: true })
+      signal?.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+}
+
+async function shutDown(server: Server, grpc: LateGrpc, model: ServedModel): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  await Promise.all([model.unload(), grpc.close()])
+  // Every answer has been given; what is still open is idle or will never end.
+  setTimeout(() => server.closeAllConnections(), 500).unref()
+  await closed
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(cannotListen({ host, port }, { host: '--host', port: '--port' }, error)))
+    server.listen(port, host, () => resolve())
+  })
+}
+
+async function everyQuarterSecond(clock: Clock, signal: AbortSignal, work: () => void): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(250, signal)
+    work()
+  }
+}
