@@ -4,6 +4,7 @@ import type { ConvertFlags } from './convert.ts'
 import type { DemoFlags } from './demo.ts'
 import type { ExplainOptions } from './explain.ts'
 import type { ExportOptions } from './export-command.ts'
+import type { ExportModelFlags } from './export-model.ts'
 import type { GcOptions } from './gc.ts'
 import type { ImportOptions } from './import-command.ts'
 import type { LineageOptions } from './lineage.ts'
@@ -473,6 +474,21 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     .action(
       act(async (context, folder: string, options: ExportOptions) =>
         (await import('./export-command.ts')).exportMlflow(context, folder, options),
+      ),
+    )
+
+  takes
+    .command('model <model> [folder]')
+    .description('one model for other software: ONNX, signature and examples, or an image that serves it')
+    .option('--oci <path>', 'an OCI image layout as well: a folder, or a file.tar')
+    .option('--base <layout>', "an OCI image layout to build upon; else it holds this machine's libraries that Node needs")
+    .option('--rows <file>', 'real rows for the conversion, where the model is not ONNX yet')
+    .option('--tolerance <share>', 'how much values may differ in the conversion', '1e-5')
+    .option('--python <path>', 'Python that has what the model needs, and the converters')
+    .option('--env-manager <how>', 'uv, virtualenv: one made for the conversion; local: python3', 'uv')
+    .action(
+      act(async (context, model: string, folder: string | undefined, flags: ExportModelFlags) =>
+        (await import('./export-model.ts')).exportModelCommand(context, model, folder, flags),
       ),
     )
 

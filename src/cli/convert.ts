@@ -30,7 +30,7 @@ export async function convert(context: CliContext, model: string, flags: Convert
   return 0
 }
 
-function toleranceOf(text: string): number {
+export function toleranceOf(text: string): number {
   const tolerance = Number(text)
   if (tolerance >= 0 && tolerance <= 0.1) return tolerance
   throw new AppError('BadRequest', `--tolerance is "${text}".`, 'Say a number from 0 to 0.1, such as 1e-5.')

@@ -58,6 +58,8 @@ describe.skipIf(!python)('an example', { timeout: 420_000 }, () => {
       return status === 200 && Number(body.predictions?.[0]) > 25 && Number(body.predictions?.[0]) < 350
     })
 
+    // The promotion is a commit of Modelwright's own.
+    await project.pull()
     // No deps: names columns.py; prepare.py, train.py and evaluate.py import it, compare.py does not.
     const columnsText = await readFile(join(project.folder, 'src/columns.py'), 'utf8')
     const second = await project.succeeded(
@@ -80,7 +82,7 @@ describe.skipIf(!python)('an example', { timeout: 420_000 }, () => {
     )
     const inputs = JSON.parse(images.stdout) as number[][][]
     await project.eventually('production answers', async () => {
-      const answer = await fetch(`${family.gatewayUrl}/digits/production/invocations`, {
+      const answer = await fetch(`${family.gatewayUrl}/endpoints/digits/production/invocations`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ inputs }),
