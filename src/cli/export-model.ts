@@ -37,7 +37,8 @@ export async function exportModelCommand(
   if (io.json) io.out(`${JSON.stringify(told)}\n`)
   else {
     if (told.folder) io.out(`${told.folder} holds model.onnx, its signature, example.py and example.ts.\n`)
-    if (told.oci) io.out(`${told.oci.path} is an image of OCI that serves ${told.name} on port 8080 (${told.oci.digest}).\n`)
+    if (told.oci)
+      io.out(`${told.oci.path} is an image of OCI that serves ${told.name} on port 8080 (${told.oci.digest}).\n`)
   }
   return 0
 }

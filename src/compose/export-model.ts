@@ -8,7 +8,16 @@ import { promisify } from 'node:util'
 import { z } from 'zod'
 import packageFacts from '../../package.json' with { type: 'json' }
 import { AppError, messageOf } from '../kernel/errors.ts'
-import { exportFolder, findModel, folderEntries, pythonFolder, readMlmodel, type TarEntry, tarOf, writeOciLayout } from '../serving/serve/index.ts'
+import {
+  exportFolder,
+  findModel,
+  folderEntries,
+  pythonFolder,
+  readMlmodel,
+  type TarEntry,
+  tarOf,
+  writeOciLayout,
+} from '../serving/serve/index.ts'
 import { type ConvertSettings, convertToOnnx } from './convert.ts'
 import { downloadByMlflow, localPython, type ServeParts } from './serve.ts'
 
@@ -36,7 +45,12 @@ export async function exportModel(settings: ExportSettings, parts: ServeParts): 
     const { folder: graph, name, version } = await onnxFolder(settings, scratch, parts)
     if (settings.folder !== undefined) await exportFolder(graph, resolve(cwd, settings.folder))
     const oci = settings.oci === undefined ? undefined : await image(graph, name, version, settings, parts)
-    return { name, version, ...(settings.folder === undefined ? {} : { folder: resolve(cwd, settings.folder) }), ...(oci ? { oci } : {}) }
+    return {
+      name,
+      version,
+      ...(settings.folder === undefined ? {} : { folder: resolve(cwd, settings.folder) }),
+      ...(oci ? { oci } : {}),
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }
@@ -48,7 +62,8 @@ async function onnxFolder(settings: ExportSettings, scratch: string, parts: Serv
     tracking: parts.tracking,
     downloads: join(scratch, 'model'),
     cwd,
-    byMlflow: async (uri, folder) => downloadByMlflow(await localPython(settings, environment), uri, folder, environment),
+    byMlflow: async (uri, folder) =>
+      downloadByMlflow(await localPython(settings, environment), uri, folder, environment),
   })
   if (readMlmodel(found.folder).onnxFile) return found
   const { folder } = await convertToOnnx({ ...settings, model: found.folder, output: join(scratch, 'onnx') }, parts)
@@ -74,10 +89,14 @@ async function image(model: string, name: string, version: string, settings: Exp
       [runtime, [...folders('opt'), ...program], served],
       {
         architecture: process.arch === 'x64' ? 'amd64' : process.arch,
-        entrypoint: ['/usr/local/bin/node', '--disable-warning=ExperimentalWarning', `/opt/modelwright/${mainOf(root)}`],
+        entrypoint: [
+          '/usr/local/bin/node',
+          '--disable-warning=ExperimentalWarning',
+          `/opt/modelwright/${mainOf(root)}`,
+        ],
         // What SageMaker, too, starts a container with; the model lies where it puts it.
         cmd: ['serve'],
-        env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/tmp'],
+        env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'HOME=/tmp', 'ORT_DISABLE_TELEMETRY=1'],
         port: 8080,
         user: '65534:65534',
         workingDir: '/tmp',
@@ -86,7 +105,10 @@ async function image(model: string, name: string, version: string, settings: Exp
       settings.base === undefined ? undefined : resolve(cwd, settings.base),
     )
     if (path.endsWith('.tar')) {
-      await pipeline(Readable.from(tarOf(folderEntries(beside, '.').slice(1).map(belowRoot))), createWriteStream(`${path}.whole`))
+      await pipeline(
+        Readable.from(tarOf(folderEntries(beside, '.').slice(1).map(belowRoot))),
+        createWriteStream(`${path}.whole`),
+      )
       renameSync(`${path}.whole`, path)
     } else renameSync(beside, path)
     return { path, digest }
@@ -99,7 +121,8 @@ const belowRoot = (entry: TarEntry): TarEntry => ({ ...entry, name: entry.name.r
 
 const folders = (...names: string[]): TarEntry[] => names.map((name) => ({ kind: 'folder', name, mode: 0o755 }))
 
-const mainOf = (root: string): string => (import.meta.url.includes('/dist/') || !existsSync(join(root, 'src', 'main.ts')) ? 'dist/main.js' : 'src/main.ts')
+const mainOf = (root: string): string =>
+  import.meta.url.includes('/dist/') || !existsSync(join(root, 'src', 'main.ts')) ? 'dist/main.js' : 'src/main.ts'
 
 /** This program as it runs here, and the packages that it needs, for Linux on this processor alone. */
 function programEntries(root: string): TarEntry[] {
@@ -107,14 +130,23 @@ function programEntries(root: string): TarEntry[] {
   const foreign = /(^|\/)(bin\/napi-v\d+\/(darwin|win32)|test|tests|docs)(\/|$)|\.(map|md|d\.ts|test\.ts)$/
   const otherArch = new RegExp(`bin/napi-v\\d+/linux/(?!${process.arch})`)
   const wanted = (path: string) => !foreign.test(path) && !otherArch.test(path)
-  const packages = closure(root, Object.keys(packageFacts.dependencies).filter((name) => name !== 'node'))
+  const packages = closure(
+    root,
+    Object.keys(packageFacts.dependencies).filter((name) => name !== 'node'),
+  )
   const scopes = new Set(packages.filter((name) => name.startsWith('@')).map((name) => name.split('/')[0]!))
   return [
-    ...folders('opt/modelwright', 'opt/modelwright/node_modules', ...[...scopes].map((scope) => `opt/modelwright/node_modules/${scope}`)),
+    ...folders(
+      'opt/modelwright',
+      'opt/modelwright/node_modules',
+      ...[...scopes].map((scope) => `opt/modelwright/node_modules/${scope}`),
+    ),
     ...folderEntries(join(root, code), `opt/modelwright/${code}`, (path) => !/\.(map|test\.ts)$/.test(path)),
     ...folderEntries(join(root, 'python'), 'opt/modelwright/python', (path) => !path.includes('__pycache__')),
     { kind: 'copy', name: 'opt/modelwright/package.json', mode: 0o644, from: join(root, 'package.json') },
-    ...packages.flatMap((name) => folderEntries(join(root, 'node_modules', name), `opt/modelwright/node_modules/${name}`, wanted)),
+    ...packages.flatMap((name) =>
+      folderEntries(join(root, 'node_modules', name), `opt/modelwright/node_modules/${name}`, wanted),
+    ),
   ]
 }
 
@@ -139,11 +171,20 @@ function closure(root: string, names: readonly string[]): string[] {
 
 /** The loader and the shared libraries of Node and of the native packages, as they are on this machine; a folder for what is temporary. */
 async function machineFiles(program: readonly TarEntry[]): Promise<TarEntry[]> {
-  const natives = program.flatMap((entry) => (entry.kind === 'copy' && /\.node$|\.so(\.\d+)*$/.test(entry.name) ? [entry.from] : []))
+  const natives = program.flatMap((entry) =>
+    entry.kind === 'copy' && /\.node$|\.so(\.\d+)*$/.test(entry.name) ? [entry.from] : [],
+  )
   const paths = new Set<string>()
   for (const binary of [process.execPath, ...natives]) for (const path of await librariesOf(binary)) paths.add(path)
   const own = [...paths].filter((path) => !program.some((entry) => entry.kind === 'copy' && entry.from === path))
-  const parents = new Set(own.flatMap((path) => path.split('/').slice(1, -1).map((_, at, all) => all.slice(0, at + 1).join('/'))))
+  const parents = new Set(
+    own.flatMap((path) =>
+      path
+        .split('/')
+        .slice(1, -1)
+        .map((_, at, all) => all.slice(0, at + 1).join('/')),
+    ),
+  )
   return [
     ...[...parents].filter((name) => name !== 'usr').map((name): TarEntry => ({ kind: 'folder', name, mode: 0o755 })),
     ...own.map((path): TarEntry => ({ kind: 'copy', name: path.slice(1), mode: 0o755, from: path })),

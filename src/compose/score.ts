@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { parseProjectFile } from '../projects/index.ts'
@@ -81,7 +81,7 @@ export async function scoreWithModel(
     const endedAt = clock.now()
     const told = { ...scored, model: found.name, version: found.version, outputDigest, tookMs: endedAt - startedAt }
     if (!settings.record || !settings.model.startsWith('models:')) return told
-    const record = { ...told, input: resolve(cwd, settings.input), startedAt, endedAt }
+    const record = { ...told, input: resolve(cwd, settings.input), user: userOf(environment), startedAt, endedAt }
     return {
       ...told,
       runId: await recordScoring(record, await parts.tracking(), environment.MLFLOW_RUN_ID || undefined),
@@ -90,6 +90,8 @@ export async function scoreWithModel(
     rmSync(scratch, { recursive: true, force: true })
   }
 }
+
+const userOf = (environment: NodeJS.ProcessEnv): string => environment.MLFLOW_TRACKING_USERNAME ?? userInfo().username
 
 /** The declared checks of all data, as far as they speak of columns that the model takes; the same as the gateway's. */
 function checksOf(path: string, model: string) {

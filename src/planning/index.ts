@@ -2,23 +2,20 @@
 // Owns step keys and the results kept under them, and the locks of environments. Never starts anything.
 export { describeExplanation, fileOrigin } from './decide/describe-explanation.ts'
 export { describePlan } from './decide/describe-plan.ts'
-export { graphOf, stepsNamed } from './decide/graph.ts'
+export { graphOf } from './decide/graph.ts'
 export { paramsOf } from './decide/step-key.ts'
 export type { OpenDvcObject } from './dvc-files.ts'
 export type {
   Champion,
   Explanation,
-  KeyChange,
   KeyParts,
   NodeDecision,
   NodeOutcome,
   Plan,
   PlanContext,
   PlanNode,
-  PlannedNode,
-  ResultOrigin,
   StepResult,
 } from './plan.ts'
 export { PlanStore } from './plan-store.ts'
-export { type Compared, type Pinned, Planner, type PlanRequest } from './planner.ts'
+export { type Compared, Planner, type PlanRequest } from './planner.ts'
 export { SourceReader } from './source-reader.ts'

@@ -1,6 +1,7 @@
 /**
  * Carries commands out so that they outlive the server.
- * - `start` returns when the process runs and its pid and start time are recorded durably under `dir`; it never waits for the end.
+ * - `start` returns when the process runs and its pid and start time are recorded under `dir`, where no crash of a process reaches
+ *   them (a power loss may, but then nothing runs any more); it never waits for the end.
  *   Starting twice with the same `dir` is refused with Conflict: a command is carried out at most once per folder.
  * - `observe` tells the state from what is recorded and from the process table alone, so it works after a restart of the server;
  *   a reused pid is not mistaken for the command (start times are compared).

@@ -93,6 +93,7 @@ function run(words: readonly string[], home: string, { pythonPath, env, signal }
         PYTHONDONTWRITEBYTECODE: '1',
         MLFLOW_TRACKING_URI: 'file:///nonexistent',
         MLFLOW_DISABLE_TELEMETRY: 'true',
+        ORT_DISABLE_TELEMETRY: '1',
         GIT_PYTHON_REFRESH: 'quiet',
         ...env,
       },

@@ -5,7 +5,8 @@ export type ExampleFeeds = Record<string, unknown[]>
 
 /** A row to ask with: the model's own input example where it has one, else numbers and texts made up. */
 export function exampleFeeds(inputs: readonly TensorFacts[], example: unknown): ExampleFeeds {
-  const split = (example as { dataframe_split?: { columns?: string[]; data?: unknown[][] } } | undefined)?.dataframe_split
+  const split = (example as { dataframe_split?: { columns?: string[]; data?: unknown[][] } } | undefined)
+    ?.dataframe_split
   const row = split?.data?.[0]
   return Object.fromEntries(
     inputs.map(({ name, datatype, shape }) => {
@@ -19,7 +20,9 @@ export function exampleFeeds(inputs: readonly TensorFacts[], example: unknown): 
   )
 }
 
-export const pythonExample = (feeds: ExampleFeeds): string => `"""Asks the model beside this file. Needs: pip install onnxruntime numpy"""
+export const pythonExample = (
+  feeds: ExampleFeeds,
+): string => `"""Asks the model beside this file. Needs: pip install onnxruntime numpy"""
 
 import json
 import os
@@ -40,7 +43,9 @@ for output, values in zip(session.get_outputs(), session.run(None, inputs)):
     print(output.name, json.dumps(values.tolist()))
 `
 
-export const typescriptExample = (feeds: ExampleFeeds): string => `// Asks the model beside this file. Needs: npm install onnxruntime-node
+export const typescriptExample = (
+  feeds: ExampleFeeds,
+): string => `// Asks the model beside this file. Needs: npm install onnxruntime-node
 import { fileURLToPath } from 'node:url'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 

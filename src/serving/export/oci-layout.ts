@@ -108,7 +108,11 @@ function writeJson(folder: string, mediaType: string, value: object): Descriptor
   return { mediaType, digest: `sha256:${hex}`, size: bytes.length }
 }
 
-const descriptor = z.looseObject({ mediaType: z.string(), digest: z.string().regex(/^sha256:[0-9a-f]{64}$/), size: z.int() })
+const descriptor = z.looseObject({
+  mediaType: z.string(),
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  size: z.int(),
+})
 const indexSchema = z.object({ manifests: z.array(descriptor).min(1) })
 const manifestSchema = z.object({ config: descriptor, layers: z.array(descriptor) })
 const configSchema = z.object({
@@ -124,10 +128,18 @@ function copyBase(base: string, folder: string): Base {
     const config = read(blob(manifest.config), configSchema)
     const layers = manifest.layers.map((one, at) => {
       copyFileSync(blob(one), join(folder, 'blobs', 'sha256', one.digest.slice(7)))
-      return { descriptor: { mediaType: one.mediaType, digest: one.digest, size: one.size }, diffId: config.rootfs.diff_ids[at]! }
+      return {
+        descriptor: { mediaType: one.mediaType, digest: one.digest, size: one.size },
+        diffId: config.rootfs.diff_ids[at]!,
+      }
     })
     return { layers, env: config.config?.Env ?? [] }
   } catch (cause) {
-    throw new AppError('BadRequest', `${base} is no OCI image layout: ${messageOf(cause)}.`, 'Name a folder with index.json and blobs/, as `skopeo copy … oci:FOLDER` writes it.', { cause })
+    throw new AppError(
+      'BadRequest',
+      `${base} is no OCI image layout: ${messageOf(cause)}.`,
+      'Name a folder with index.json and blobs/, as `skopeo copy … oci:FOLDER` writes it.',
+      { cause },
+    )
   }
 }

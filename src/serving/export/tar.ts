@@ -14,7 +14,12 @@ const block = 512
 export function* tarOf(entries: readonly TarEntry[]): Generator<Buffer> {
   const sorted = [...entries].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   for (const entry of sorted) {
-    const content = entry.kind === 'file' ? Buffer.from(entry.content) : entry.kind === 'copy' ? readFileSync(entry.from) : Buffer.alloc(0)
+    const content =
+      entry.kind === 'file'
+        ? Buffer.from(entry.content)
+        : entry.kind === 'copy'
+          ? readFileSync(entry.from)
+          : Buffer.alloc(0)
     const name = entry.kind === 'folder' ? `${entry.name}/` : entry.name
     const target = entry.kind === 'link' ? entry.to : ''
     const long = [name, target].some((text) => Buffer.byteLength(text) > 100)
@@ -32,7 +37,11 @@ export function* tarOf(entries: readonly TarEntry[]): Generator<Buffer> {
 }
 
 /** All that is in a folder, under another name. @param wanted by path below the folder */
-export function folderEntries(folder: string, name: string, wanted: (path: string) => boolean = () => true): TarEntry[] {
+export function folderEntries(
+  folder: string,
+  name: string,
+  wanted: (path: string) => boolean = () => true,
+): TarEntry[] {
   const entries: TarEntry[] = [{ kind: 'folder', name, mode: 0o755 }]
   const walk = (below: string) => {
     for (const one of readdirSync(join(folder, below)).sort()) {
@@ -64,7 +73,8 @@ const cut = (text: string): string => Buffer.from(text).subarray(0, 100).toStrin
 
 function header(name: string, facts: { type: string; mode: number; size: number; target: string }): Buffer {
   const bytes = Buffer.alloc(block)
-  const octal = (value: number, at: number, length: number) => bytes.write(`${value.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1')
+  const octal = (value: number, at: number, length: number) =>
+    bytes.write(`${value.toString(8).padStart(length - 1, '0')}\0`, at, 'latin1')
   bytes.write(name, 0, 'latin1')
   octal(facts.mode, 100, 8)
   octal(0, 108, 8)

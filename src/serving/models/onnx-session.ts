@@ -49,6 +49,8 @@ export class OnnxSession implements GraphSession {
 
   /** @throws Error as ONNX Runtime words it */
   static async open(path: string, threads: number): Promise<OnnxSession> {
+    // The library tells its makers of its use unless it is told not to, by its environment alone; it reads that when it is loaded.
+    process.env.ORT_DISABLE_TELEMETRY ??= '1'
     // Loaded when the first graph is: the library takes 50 MB, and most processes of ours serve no graph.
     const ort = await import('onnxruntime-node')
     const options: InferenceSession.SessionOptions = {

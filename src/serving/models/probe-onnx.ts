@@ -3,13 +3,14 @@ import { createRequire } from 'node:module'
 
 /**
  * Loads a graph for the first time in a process that may die of it: a file that is damaged, or made to do damage, must not take
- * down the process that answers for other models. It sees nothing of the environment.
+ * down the process that answers for other models. It sees nothing of the environment,
+ * but that the library shall not tell its makers of its use.
  * @returns why the graph cannot be served, or undefined
  */
 export async function probeOnnx(path: string, limitMs: number): Promise<string | undefined> {
   const library = createRequire(import.meta.url).resolve('onnxruntime-node')
   const child = spawn(process.execPath, ['--input-type=commonjs', '-e', script, library, path], {
-    env: {},
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const told: Buffer[] = []

@@ -256,6 +256,7 @@ export class PythonModel implements ModelBackend {
       // A model is data from the disk: loading it must not talk to anyone.
       MLFLOW_TRACKING_URI: 'file:///nonexistent',
       MLFLOW_DISABLE_TELEMETRY: 'true',
+      ORT_DISABLE_TELEMETRY: '1',
       DO_NOT_TRACK: 'true',
       GIT_PYTHON_REFRESH: 'quiet',
       ...this.#setting.env,

@@ -6,6 +6,8 @@ export type ScoringRecord = ScoringResult & {
   version: string
   input: string
   outputDigest: string
+  /** Who did it, as mlflow's client says it. */
+  user: string
   startedAt: number
   endedAt: number
 }
@@ -15,7 +17,7 @@ export type TrackingServer = { url: string; authorization?: string }
 
 /**
  * Writes a scoring of a registered model down where the model is registered: as an MLflow run of the experiment `scoring`, or in the run
- * that is being made (`runId`), with the table as its dataset. Who did it is the run's user, as the server knows it.
+ * that is being made (`runId`), with the table as its dataset.
  * @returns the run's id @throws AppError ServerUnreachable
  */
 export async function recordScoring(record: ScoringRecord, server: TrackingServer, runId?: string): Promise<string> {
@@ -58,11 +60,13 @@ export async function recordScoring(record: ScoringRecord, server: TrackingServe
 
 type Ask = (path: string, body: object) => Promise<Record<string, unknown>>
 
-async function newRun(ask: Ask, { model, version, startedAt }: ScoringRecord): Promise<string> {
+async function newRun(ask: Ask, { model, version, startedAt, user }: ScoringRecord): Promise<string> {
   const created = await ask('runs/create', {
     experiment_id: await experiment(ask),
     start_time: startedAt,
     run_name: `score ${model} ${version}`,
+    user_id: user,
+    tags: [{ key: 'mlflow.user', value: user }],
   })
   return (created.run as { info: { run_id: string } }).info.run_id
 }

@@ -60,7 +60,7 @@ export async function scoreTable(job: ScoreJob): Promise<Scored> {
   const { DuckDBInstance } = await import('@duckdb/node-api')
   // In order, and by chunks: rows keep their places, and memory holds no whole table.
   const instance = await DuckDBInstance.create(':memory:', {
-    threads: '2',
+    threads: '1',
     memory_limit: '1GB',
     preserve_insertion_order: 'true',
   })

@@ -1,5 +1,8 @@
 // Models of scikit-learn, XGBoost and LightGBM, converted to ONNX by the real converters and asked through the real mlflow.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { exportFolder } from '../../../src/serving/serve/index.ts'
 import { environmentFor, run } from '../real-parts.ts'
 
 const here = import.meta.dirname
@@ -18,5 +21,21 @@ if ('reason' in python) {
   )
   console.log(output)
   if (code !== 0) console.log(errors.slice(-5_000))
-  process.exitCode = code === 0 ? 0 : 1
+  process.exitCode = code === 0 && (await exampleRuns(python.path)) ? 0 : 1
+}
+
+/** The example in Python of an exported model runs as it stands, and answers as scikit-learn did. */
+async function exampleRuns(path: string): Promise<boolean> {
+  const fixture = join(here, '..', '..', 'fixtures', 'converted')
+  const folder = mkdtempSync(join(tmpdir(), 'modelwright-conversion-'))
+  try {
+    await exportFolder(join(fixture, 'model'), join(folder, 'model'))
+    const { output, errors } = await run(path, [join(folder, 'model', 'example.py')])
+    const { labels } = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as { labels: string[] }
+    const isRight = output.includes(`output-0 ["${labels[0]}"]`)
+    console.log(`${isRight ? 'ok     ' : 'FAILED '} exported-example ${isRight ? '' : output + errors}`)
+    return isRight
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { isAppError } from '../../../kernel/errors.ts'
 import { executorConformance } from '../../../ports/conformance/executor.ts'
 import { LocalExecutor } from './local-executor.ts'
@@ -53,6 +53,7 @@ describe('the local executor', () => {
     const dir = join(folder, 'lost')
     const pidFile = join(folder, 'lost.pid')
     await executor.start({ dir, cwd: folder, command: `echo $$ > ${pidFile}; sleep 60; true`, env })
+    await vi.waitFor(() => expect(readFileSync(pidFile, 'utf8')).toMatch(/\d\n/))
     const adopter = new LocalExecutor()
     const end = adopter.ended(dir)
     const state = await executor.observe(dir)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, type FSWatcher, mkdirSync, openSync, watch } from 'node:fs'
-import { open, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,6 +25,7 @@ import { findVeil, type VeilMeans, veiled } from './veil.ts'
 
 const adoptedPollMs = 500
 const runnerLastWordMs = 1000
+const runnerFirstStepMs = 200
 
 /** Commands as processes of this machine (Linux: it reads /proc), each under a runner of its own that outlives the server. */
 export class LocalExecutor implements Executor {
@@ -46,7 +47,6 @@ export class LocalExecutor implements Executor {
     const journal = await settledJournal(dir)
     if (journal.state === 'absent' || journal.state === 'claimed') throw await runnerFailed(dir, journal)
     if (journal.runner.pid !== runner.pid) throw alreadyStarted(dir)
-    await synchronise(journalPath(dir), dir)
   }
 
   async observe(dir: string): Promise<CommandState> {
@@ -77,6 +77,10 @@ export class LocalExecutor implements Executor {
     const journal = readJournal(dir)
     const leader = 'runner' in journal ? journal.runner : undefined
     const remaining = () => [...new Set([...processesOf(mark, leader), ...processesIn(this.groups, resolve(dir))])]
+    // Between its record and its command the runner would take the signal alone, and the command never hear of it.
+    const hasBegun = () => remaining().some((pid) => pid !== leader?.pid)
+    for (let waited = 0; waited < runnerFirstStepMs && !hasBegun() && remaining().length > 0; waited += 5)
+      await sleep(5)
     signalAll(remaining(), 'SIGTERM')
     if (await goneWithin(graceMs, remaining)) return
     // The runner is spared at first: it then records that its command was killed, instead of leaving it lost.
@@ -285,13 +289,6 @@ const lostEnd = (journal: Journal): CommandEnd => ({
   code: undefined,
   startedAt: 'startedAt' in journal ? journal.startedAt : undefined,
 })
-
-async function synchronise(...paths: string[]): Promise<void> {
-  for (const path of paths) {
-    const file = await open(path, 'r')
-    await file.datasync().finally(() => file.close())
-  }
-}
 
 function signalAll(pids: number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {

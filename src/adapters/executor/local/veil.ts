@@ -103,10 +103,13 @@ ${means.kind === 'user' ? asItself : ''}"$@"
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
-/** Links would lead around the veil; what is not there needs neither hiding nor showing. */
+/**
+ * Links would lead around the veil; what is not there needs neither hiding nor showing. By the system's own call: Node's walk looks
+ * at each part of each path, which took longer than the step.
+ */
 function real(path: string): string[] {
   try {
-    return [realpathSync(path)]
+    return [realpathSync.native(path)]
   } catch {
     return []
   }
