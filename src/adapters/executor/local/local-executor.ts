@@ -18,7 +18,15 @@ import type {
 import { type ControlGroups, dissolve, findControlGroups, limited, memoryStory, processesIn } from './control-groups.ts'
 import { type Journal, journalPath, readJournal } from './journal.ts'
 import { giveUpMiddle, readGap } from './log-gap.ts'
-import { elapsedMsOf, isAlive, markName, type ProcessIdentity, processesMarked, processesOf } from './process-table.ts'
+import {
+  commandLineOf,
+  elapsedMsOf,
+  isAlive,
+  markName,
+  type ProcessIdentity,
+  processesMarked,
+  processesOf,
+} from './process-table.ts'
 import { runnerScript } from './runner-script.ts'
 import { ticksPerSecond, usageOf } from './usage.ts'
 import { findVeil, type VeilMeans, veiled } from './veil.ts'
@@ -77,8 +85,8 @@ export class LocalExecutor implements Executor {
     const journal = readJournal(dir)
     const leader = 'runner' in journal ? journal.runner : undefined
     const remaining = () => [...new Set([...processesOf(mark, leader), ...processesIn(this.groups, resolve(dir))])]
-    // Between its record and its command the runner would take the signal alone, and the command never hear of it.
-    const hasBegun = () => remaining().some((pid) => pid !== leader?.pid)
+    // Between its record and its command the runner, or its copy that is about to become the command, would swallow the signal.
+    const hasBegun = () => remaining().some((pid) => !isRunner(pid))
     for (let waited = 0; waited < runnerFirstStepMs && !hasBegun() && remaining().length > 0; waited += 5)
       await sleep(5)
     signalAll(remaining(), 'SIGTERM')
@@ -227,6 +235,8 @@ export class LocalExecutor implements Executor {
 }
 
 type OwnChild = { runner: ChildProcess; gone: Promise<void>; waiting: number }
+
+const isRunner = (pid: number): boolean => commandLineOf(pid).includes(runnerScript)
 
 const markOf = (dir: string): string => `${markName}=${dir}`
 

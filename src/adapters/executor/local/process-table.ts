@@ -47,6 +47,15 @@ function belongs(pid: number, leaderPid: number | undefined, marks: ReadonlySet<
   return marks.has(markIn(pid) ?? '')
 }
 
+/** Empty where it ended meanwhile. */
+export function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
 export const markName = 'MODELWRIGHT_ATTEMPT'
 
 /** `MODELWRIGHT_ATTEMPT=…` as it stands in a process's environment. */
