@@ -397,7 +397,11 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     .option('--restart', 'begin anew where an interrupted scoring left its parts')
     .option('--threads <count>', 'of ONNX Runtime; else the cores of this machine')
     .option('--python <path>', 'Python that has what the model needs; else MODELWRIGHT_PYTHON, or python3')
-    .option('--env-manager <how>', 'local: that Python; uv, virtualenv: one made from the requirements of the model', 'local')
+    .option(
+      '--env-manager <how>',
+      'local: that Python; uv, virtualenv: one made from the requirements of the model',
+      'local',
+    )
     .option('--pass-env <names>', "variables that the model's code may see, separated by commas")
     .option('--no-record', "writes nothing down on a registered model's server")
     .action(
@@ -481,7 +485,10 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     .command('model <model> [folder]')
     .description('one model for other software: ONNX, signature and examples, or an image that serves it')
     .option('--oci <path>', 'an OCI image layout as well: a folder, or a file.tar')
-    .option('--base <layout>', "an OCI image layout to build upon; else it holds this machine's libraries that Node needs")
+    .option(
+      '--base <layout>',
+      "an OCI image layout to build upon; else it holds this machine's libraries that Node needs",
+    )
     .option('--rows <file>', 'real rows for the conversion, where the model is not ONNX yet')
     .option('--tolerance <share>', 'how much values may differ in the conversion', '1e-5')
     .option('--python <path>', 'Python that has what the model needs, and the converters')

@@ -21,7 +21,9 @@ export async function runs(context: CliContext, options: RunsOptions): Promise<n
   const { io, now } = context
   const client = await context.client()
   const summaries = await newestExecutions(context, limit)
-  const details = await Promise.all(summaries.map(({ id }) => client(getExecution, { params: { id }, query: { nodes: 'folded' } })))
+  const details = await Promise.all(
+    summaries.map(({ id }) => client(getExecution, { params: { id }, query: { nodes: 'folded' } })),
+  )
   if (io.json) {
     io.out(`${JSON.stringify({ items: details })}\n`)
     return 0

@@ -17,8 +17,8 @@ import {
   ExecutionsService,
   ExecutionsStore,
   executionEndpoints,
-  FanOut,
   explainEndpoints,
+  FanOut,
   StepRunner,
 } from '../executions/index.ts'
 import { PushService } from '../forges/index.ts'
@@ -34,8 +34,8 @@ import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../moni
 import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
 import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
 import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
-import { RegistryService, registryEndpoints } from '../registry/index.ts'
 import { ProvenanceService, ProvenanceStore, provenanceEndpoints } from '../provenance/index.ts'
+import { RegistryService, registryEndpoints } from '../registry/index.ts'
 import { ModelAsker, ReproductionsService, ReproductionsStore, reproductionEndpoints } from '../reproductions/index.ts'
 import { LabelledRowsFreezer, RetrainingService, RetrainingStore, retrainingEndpoints } from '../retraining/index.ts'
 import {
