@@ -154,7 +154,7 @@ function regularFile(entry: TreeEntry): TreeEntry {
   throw new AppError(
     'NotYetSupported',
     `"${entry.path}" is a ${entry.mode === 'symlink' ? 'symbolic link' : 'submodule'}; steps cannot depend on one yet.`,
-    'Depend on the file that it leads to.',
+    'Depend on the file that it leads to; instead of a folder that holds a link, name the files that the step needs.',
   )
 }
 

@@ -125,12 +125,12 @@ it('refuses at the push whatever else must not come in, and says what it is', as
 it('refuses by name what this version does not do yet, and the branch stays where it was', async () => {
   const project = await Project.connect(family, 'not-yet', chainFiles('not-yet'))
   const { commit } = await project.push('one')
-  const text = chain('not-yet').replace('outs: [count.txt] }', 'outs: [count.txt], retries: 3 }')
+  const text = chain('not-yet').replace('outs: [count.txt] }', 'outs: [count.txt], image: trainer }')
   await project.commit('Ask for more', { 'modelwright.yaml': text })
   const refused = await project.tryPush()
   expect(refused.code).toBe(1)
   expect(refused.output).toContain('NotYetSupported')
-  expect(refused.output).toMatch(/modelwright\.yaml:3:\d+ .*retries/)
+  expect(refused.output).toMatch(/modelwright\.yaml:3:\d+ .*image/)
   expect(await project.remoteHead()).toBe(commit)
 })
 
