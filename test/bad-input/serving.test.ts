@@ -52,7 +52,7 @@ describe.skipIf(!python)('a deployment that serves version 1', { timeout: 120_00
     ['brackets 100,000 deep', '['.repeat(100_000), {}, 400, /not valid JSON|JSON object/],
     ['records 50,000 deep', `{"dataframe_records":[${'{"x":'.repeat(50_000)}1${'}'.repeat(50_000)}]}`, {}, 400, /./],
     ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe, 0x7b]), {}, 400, /UTF-8/],
-    ['XML', '<x/>', { 'content-type': 'application/xml' }, 415, /application\/json or text\/csv/],
+    ['XML', '<x/>', { 'content-type': 'application/xml' }, 415, /application\/json, text\/csv/],
     ['no content type', records({ x: 1 }), { 'content-type': '' }, 415, /found none/],
     ['another character set', records({ x: 1 }), { 'content-type': 'application/json; charset=utf-16' }, 415, /utf-16/],
     ['a body said to be a terabyte', '{', { 'content-length': String(2 ** 40) }, 413, /larger than/],

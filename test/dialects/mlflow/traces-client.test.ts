@@ -104,7 +104,10 @@ eachDatabase('the real mlflow client, tracing', (database) => {
   it('finds traces as a frame and by filters, and pages through them', async () => {
     const found = await session.run<Record<string, unknown>>(`
       exp = experiment()
-      for n in range(5): traced('ask' if n % 2 else 'tell', n=str(n))
+      for n in range(5):
+          traced('ask' if n % 2 else 'tell', n=str(n))
+          # The order of two that began in one millisecond would be anybody's.
+          time.sleep(0.002)
       last()
       frame = mlflow.search_traces(locations=[exp], order_by=['timestamp_ms ASC'])
       page = client.search_traces(locations=[exp], max_results=2)
