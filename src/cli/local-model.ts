@@ -15,7 +15,7 @@ export function localModelParts(context: CliContext): ServeParts {
 }
 
 /** MLflow's own variables come first; else the Modelwright server that every other command asks. */
-export async function trackingOf(context: CliContext): Promise<{ url: string; authorization?: string }> {
+async function trackingOf(context: CliContext): Promise<{ url: string; authorization?: string }> {
   const { env } = context
   const url = env.MLFLOW_TRACKING_URI
   if (!url) {

@@ -1,6 +1,7 @@
 import type { ServeSettings, Serving } from '../compose/serve.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliContext } from './context.ts'
+import { localModelParts } from './local-model.ts'
 
 export type ServeFlags = {
   modelUri?: string
@@ -24,20 +25,13 @@ export type ServeFlags = {
 
 /** Serves one model until Ctrl-C; says where when it is ready. */
 export async function serve(context: CliContext, model: string | undefined, flags: ServeFlags): Promise<number> {
-  const { io, env, cwd } = context
+  const { io } = context
   const settings = settingsOf(model, flags)
-  const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+  const parts = localModelParts(context)
   const { startServing } = await import('../compose/serve.ts')
-  const serving = await startServing(settings, {
-    environment: env,
-    cwd,
-    tracking: () => trackingOf(context),
-    signal: stopping.signal,
-    say: (line) => io.err(`${line}\n`),
-  }).catch((error: unknown) => {
+  const serving = await startServing(settings, parts).catch((error: unknown) => {
     // Told to end while the model still loaded: that is no failure.
-    if (stopping.signal.aborted) return undefined
+    if (parts.signal.aborted) return undefined
     throw error
   })
   if (!serving) return 0
@@ -84,20 +78,6 @@ function envManagerOf(text: string): ServeSettings['envManager'] {
       'Use uv or virtualenv, which make an environment of the same packages.',
     )
   throw new AppError('BadRequest', `--env-manager is "${text}".`, 'There are: local, uv, virtualenv.')
-}
-
-/** MLflow's own variables come first; else the Modelwright server that every other command asks. */
-async function trackingOf(context: CliContext): Promise<{ url: string; authorization?: string }> {
-  const { env } = context
-  const url = env.MLFLOW_TRACKING_URI
-  if (!url) {
-    const token = await context.token()
-    return { url: await context.serverUrl(), ...(token ? { authorization: `Bearer ${token}` } : {}) }
-  }
-  if (env.MLFLOW_TRACKING_TOKEN) return { url, authorization: `Bearer ${env.MLFLOW_TRACKING_TOKEN}` }
-  const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password = '' } = env
-  if (user) return { url, authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` }
-  return { url }
 }
 
 const told = ({ url, grpcPort, name, version, token }: Serving) => ({

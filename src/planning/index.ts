@@ -3,6 +3,7 @@
 export { describeExplanation, fileOrigin } from './decide/describe-explanation.ts'
 export { describePlan } from './decide/describe-plan.ts'
 export { graphOf } from './decide/graph.ts'
+export { type LockedPackage, lockedPackages, packageVersions } from './decide/locked-packages.ts'
 export { paramsOf } from './decide/step-key.ts'
 export type { OpenDvcObject } from './dvc-files.ts'
 export type {

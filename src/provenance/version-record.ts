@@ -1,6 +1,6 @@
 import type { TreeManifest } from '../artifacts/index.ts'
 import type { Digest } from '../kernel/digest.ts'
-import type { LockedPackage } from '../reproductions/index.ts'
+import type { LockedPackage } from '../planning/index.ts'
 
 /** What is recorded of how a model version was made: what bills of materials and signed statements are written from. */
 export type VersionRecord = {

@@ -18,6 +18,22 @@ const elementBytes = {
 
 export type Datatype = keyof typeof elementBytes
 
+/** NumPy and ONNX Runtime use the same words for numbers. */
+export const datatypeOfNumber: Readonly<Record<string, Datatype>> = {
+  bool: 'BOOL',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+}
+
 export type Parameters = Record<string, unknown>
 
 /**

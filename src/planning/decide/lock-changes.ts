@@ -1,5 +1,6 @@
 import type { EnvironmentLock } from '../../ports/environments.ts'
 import type { KeyChange } from '../plan.ts'
+import { lockLines } from './locked-packages.ts'
 
 /**
  * What differs between two locks, package by package: `scikit-learn 1.5.0 → 1.5.1`, `six 1.16.0 added`, `Python 3.11.2 → 3.12.1`.
@@ -17,7 +18,7 @@ export function lockChanges(now: EnvironmentLock, before: EnvironmentLock): KeyC
     changes.push({ part, name, ...(earlier ? { before: earlier } : {}), ...(later ? { after: later } : {}), text })
   }
   if (now.pythonVersion !== before.pythonVersion) change('python', 'Python', before.pythonVersion, now.pythonVersion)
-  const [packages, earlier] = [lockedPackages(now.requirements), lockedPackages(before.requirements)]
+  const [packages, earlier] = [byName(now.requirements), byName(before.requirements)]
   for (const name of [...new Set([...packages.keys(), ...earlier.keys()])].sort()) {
     const [later, first] = [packages.get(name), earlier.get(name)]
     if (later?.version !== first?.version) change('package', name, first?.version, later?.version)
@@ -27,12 +28,4 @@ export function lockChanges(now: EnvironmentLock, before: EnvironmentLock): KeyC
   return changes
 }
 
-/** Exact requirements as a lock has them: `name==version` or `name @ address`, with markers and hashes. */
-function lockedPackages(requirements: string): Map<string, { version: string; line: string }> {
-  const packages = new Map<string, { version: string; line: string }>()
-  for (const line of requirements.replaceAll(/\\\n\s*/g, '').split('\n')) {
-    const found = /^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:==\s*|@\s*)([^\s;]+)/.exec(line.trim())
-    if (found) packages.set(found[1]!.toLowerCase().replace(/[-_.]+/g, '-'), { version: found[2]!, line: line.trim() })
-  }
-  return packages
-}
+const byName = (requirements: string) => new Map(lockLines(requirements).map((one) => [one.name, one]))

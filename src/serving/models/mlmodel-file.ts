@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import { AppError, messageOf } from '../../kernel/errors.ts'
-import type { Datatype } from '../tensor.ts'
+import { type Datatype, datatypeOfNumber } from '../tensor.ts'
 import type { ModelFacts, ParamFacts, TensorFacts } from './model-facts.ts'
 
 /** What serving reads of a model folder's `MLmodel`. */
@@ -139,20 +139,5 @@ const datatypeOfColumn: Record<string, Datatype> = {
   datetime: 'BYTES',
 }
 
-const datatypeOfNumpyName: Record<string, Datatype> = {
-  bool: 'BOOL',
-  uint8: 'UINT8',
-  uint16: 'UINT16',
-  uint32: 'UINT32',
-  uint64: 'UINT64',
-  int8: 'INT8',
-  int16: 'INT16',
-  int32: 'INT32',
-  int64: 'INT64',
-  float16: 'FP16',
-  float32: 'FP32',
-  float64: 'FP64',
-}
-
 /** Strings, objects and dates of NumPy all travel as BYTES. */
-const datatypeOfNumpy = (dtype: string): Datatype => datatypeOfNumpyName[dtype] ?? 'BYTES'
+const datatypeOfNumpy = (dtype: string): Datatype => datatypeOfNumber[dtype] ?? 'BYTES'

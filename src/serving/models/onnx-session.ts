@@ -1,26 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node'
-import { bytesElements, type Datatype, joinedElements, numbersOf, type Tensor } from '../tensor.ts'
+import { bytesElements, type Datatype, datatypeOfNumber, joinedElements, numbersOf, type Tensor } from '../tensor.ts'
 import type { GraphSession } from './graph-session.ts'
 import type { ModelFacts, TensorFacts } from './model-facts.ts'
 import { withoutZipMaps } from './onnx-zipmap.ts'
 
 /** The words of ONNX Runtime for what the protocol calls otherwise. */
-const datatypeOfOrt: Record<string, Datatype> = {
-  bool: 'BOOL',
-  uint8: 'UINT8',
-  uint16: 'UINT16',
-  uint32: 'UINT32',
-  uint64: 'UINT64',
-  int8: 'INT8',
-  int16: 'INT16',
-  int32: 'INT32',
-  int64: 'INT64',
-  float16: 'FP16',
-  float32: 'FP32',
-  float64: 'FP64',
-  string: 'BYTES',
-}
+const datatypeOfOrt: Record<string, Datatype> = { ...datatypeOfNumber, string: 'BYTES' }
 const ortOfDatatype = Object.fromEntries(Object.entries(datatypeOfOrt).map(([ort, datatype]) => [datatype, ort]))
 
 type Ort = typeof import('onnxruntime-node')
