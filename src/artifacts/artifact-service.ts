@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Db, Tx } from '../db/index.ts'
 import { canonicalJson, type Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { ObjectStore, StoredObject } from '../ports/object-store.ts'
+import type { ObjectStore, PutOptions, StoredObject } from '../ports/object-store.ts'
 import type { DatasetVersion, TreeManifest } from './artifact.ts'
 import { ArtifactFiles } from './artifact-files.ts'
 import * as datasets from './dataset-versions.ts'
@@ -30,15 +30,18 @@ export class ArtifactService {
   }
 
   /** Takes a folder in. The digest names its content alone: paths, bytes and the executable bit, no times. */
-  async storeFolder(dir: string, options: FolderOptions = {}): Promise<{ digest: Digest; manifest: TreeManifest }> {
+  async storeFolder(
+    dir: string,
+    options: FolderOptions & PutOptions = {},
+  ): Promise<{ digest: Digest; manifest: TreeManifest }> {
     const found = await filesBelow(dir, options)
     const manifest = treeOf(
       await eightAtATime(found, async ({ path, absolute, executable }) => {
-        const { digest, size } = await this.#objects.putFile(absolute)
+        const { digest, size } = await this.#objects.putFile(absolute, options)
         return { path, digest, size, executable }
       }),
     )
-    return { digest: await this.storeTree(manifest), manifest }
+    return { digest: await this.storeTree(manifest, options), manifest }
   }
 
   storeFile(path: string): Promise<StoredObject> {
@@ -46,8 +49,8 @@ export class ArtifactService {
   }
 
   /** Keeps the manifest itself; its files must be in the store already. */
-  async storeTree(manifest: TreeManifest): Promise<Digest> {
-    const { digest } = await this.#objects.put(canonicalJson(treeOf(manifest.files)))
+  async storeTree(manifest: TreeManifest, options: PutOptions = {}): Promise<Digest> {
+    const { digest } = await this.#objects.put(canonicalJson(treeOf(manifest.files)), undefined, options)
     return digest
   }
 
@@ -69,7 +72,7 @@ export class ArtifactService {
     const whole = await this.tree(digest)
     const tree = options.only ? onlyUnder(whole, options.only) : whole
     for (const folder of new Set(['', ...tree.files.map((file) => dirname(file.path))]))
-      await mkdir(join(dir, folder), { recursive: true })
+      mkdirSync(join(dir, folder), { recursive: true })
     await eightAtATime(tree.files, (file) =>
       this.#objects.materialise(file.digest, join(dir, file.path), file.executable ? 0o755 : 0o644),
     )

@@ -10,6 +10,7 @@ import { isAppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
 import { getHealth } from '../lineage/lineage-contract.ts'
 import type { ShownState } from '../lineage/shown-states-contract.ts'
+import type { ExecutorAbilities } from '../ports/executor.ts'
 import { type CliContext, tokenPath } from './context.ts'
 import { stateText } from './state-text.ts'
 import { isWell } from './status.ts'
@@ -57,32 +58,34 @@ function machine(context: CliContext): Promise<Finding[]> {
       next: 'Install Python 3 with its venv module; steps and models run in it.',
     }),
     uv(context),
-    ...stepFindings(),
+    ...stepFindings(stepAbilities()),
   ])
 }
 
 /** What steps are held to on this machine; where it cannot be had, steps still run, and the docs say with what difference. */
-function stepFindings(): Promise<Finding>[] {
-  const { veil, memory } = stepAbilities()
-  const isolation: Finding = veil.holds
+function stepFindings(abilities: Promise<ExecutorAbilities>): Promise<Finding>[] {
+  return [abilities.then(isolationFinding), abilities.then(memoryFinding)]
+}
+
+const isolationFinding = ({ veil }: ExecutorAbilities): Finding =>
+  veil.holds
     ? { what: 'isolation', level: 'ok', text: `steps see only what they declare (${veil.means})` }
     : {
         what: 'isolation',
         level: 'warn',
         text: `a step can read the whole machine by absolute paths: ${veil.why}`,
-        next: 'Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or run as root), with util-linux installed.',
+        next: 'Allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run as root.',
       }
-  const limits: Finding =
-    memory.holds === 'together'
-      ? { what: 'memory limits', level: 'ok', text: `for a step as a whole (${memory.means})` }
-      : {
-          what: 'memory limits',
-          level: 'warn',
-          text: `for each process of a step alone (${memory.means})`,
-          next: 'Give the server a control group of its own (systemd: Delegate=yes) for limits of a step as a whole.',
-        }
-  return [Promise.resolve(isolation), Promise.resolve(limits)]
-}
+
+const memoryFinding = ({ memory }: ExecutorAbilities): Finding =>
+  memory.holds === 'together'
+    ? { what: 'memory limits', level: 'ok', text: `for a step as a whole (${memory.means})` }
+    : {
+        what: 'memory limits',
+        level: 'warn',
+        text: `for each process of a step alone (${memory.means})`,
+        next: 'Give the server a control group of its own (systemd: Delegate=yes) for limits of a step as a whole.',
+      }
 
 async function program(
   { env }: CliContext,

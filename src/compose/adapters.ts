@@ -11,6 +11,7 @@ import type { Environments } from '../ports/environments.ts'
 import type { Executor, ExecutorAbilities } from '../ports/executor.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Repositories } from '../ports/repository.ts'
+import { pythonFolder } from '../serving/index.ts'
 import { type Config, machineEnvironment } from './config.ts'
 
 /** The folders of src/adapters, by port: a test holds this list against what lies there. */
@@ -44,7 +45,7 @@ export function createPorts(config: Config): Ports {
       },
       ...(config.uvCacheDir ? { uvCacheDir: config.uvCacheDir } : {}),
     }),
-    executor: new LocalExecutor({ hidden: hiddenFromSteps(config) }),
+    executor: new LocalExecutor({ launcher: launcherScript(), hidden: hiddenFromSteps(config) }),
     objects: new FsObjectStore(config.objectsDir),
     repositories: new GitRepositories({ root: join(config.gitDir, 'repositories'), path }),
   }
@@ -68,4 +69,7 @@ function checkoutAround(folder: string): string[] {
 }
 
 /** What this machine can hold steps to: tried here and now. */
-export const stepAbilities = (): ExecutorAbilities => new LocalExecutor().abilities()
+export const stepAbilities = (): Promise<ExecutorAbilities> =>
+  new LocalExecutor({ launcher: launcherScript() }).abilities()
+
+const launcherScript = (): string => join(pythonFolder(), 'launcher', 'modelwright_launcher.py')

@@ -75,7 +75,8 @@ export async function undeclared(ended: Ended, more: readonly Tried[] = []): Pro
 
 /** What the bootstrap noted of Python. */
 async function triedInNotes({ notes }: AttemptFolders): Promise<Tried[]> {
-  const text = await readFile(join(notes, 'reads'), 'utf8').catch(() => '')
+  const reads = join(notes, 'reads')
+  const text = existsSync(reads) ? await readFile(reads, 'utf8').catch(() => '') : ''
   return text
     .split('\n')
     .map((line) => /^(path|module) (.+)$/.exec(line))

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SecretBox } from '../access/index.ts'
@@ -25,7 +26,7 @@ export class AttemptSecrets {
 
   /** Masks nothing where there is nothing to mask, or the log was masked for good. */
   async maskFor(dir: string): Promise<Mask> {
-    const sealed = await readFile(pathIn(dir), 'utf8').catch(() => undefined)
+    const sealed = existsSync(pathIn(dir)) ? await readFile(pathIn(dir), 'utf8').catch(() => undefined) : undefined
     return new Mask(sealed === undefined ? [] : (JSON.parse(this.#box.open(sealed, purposeOf(dir))) as string[]))
   }
 

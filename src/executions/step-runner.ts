@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { appendFile, mkdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
@@ -26,6 +27,7 @@ const killGraceMs = 5_000
 const toldAsRunningAfterMs = 50
 const tailLines = 200
 const toldStrays = 5
+const foldersAtOnce = 16
 const commitsInMind = 8
 
 /** Carries one node from where it stands to its end; every line may be the last before a crash. */
@@ -294,7 +296,7 @@ export class StepRunner {
     const { files, outs } = (node.decision as RunsDecision).parts!
     const own = [step.checkpoints, typeof step.metrics === 'string' ? step.metrics : 'metrics.json', step.notebook]
     const known = [...Object.keys(files), ...outs, ...own.flatMap((path) => path ?? [])]
-    const strays = await strayFiles(folders, known, toldStrays + 1)
+    const strays = strayFiles(folders, known, toldStrays + 1)
     const lines = strays
       .slice(0, toldStrays)
       .map((path) => `modelwright: wrote "${path}", which no outs: names: it is thrown away\n`)
@@ -388,12 +390,23 @@ export class StepRunner {
     const carried = nodes.filter((node) => node.attempt > 0 && node.kind !== 'environment')
     if (carried.length === 0) return
     await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
-    for (const { id, attempt: last } of carried.filter(({ state }) => state === 'succeeded'))
-      for (let attempt = last; attempt > 0; attempt--) {
-        const { workspace, home, temporary, notes, dir } = this.folders(executionId, { id, attempt })
-        const gone = [workspace, home, temporary, notes, join(dir, 'veil'), join(dir, 'checkpoints')]
-        await Promise.all(gone.map((folder) => rm(folder, { recursive: true, force: true })))
-      }
+    const left = carried
+      .filter(({ state }) => state === 'succeeded')
+      .flatMap(({ id, attempt: last }) =>
+        Array.from({ length: last }, (_, before) => this.folders(executionId, { id, attempt: last - before })),
+      )
+      .flatMap(({ workspace, home, temporary, notes, dir }) => [
+        workspace,
+        home,
+        temporary,
+        notes,
+        join(dir, 'checkpoints'),
+      ])
+      .filter((folder) => existsSync(folder))
+    for (let from = 0; from < left.length; from += foldersAtOnce)
+      await Promise.all(
+        left.slice(from, from + foldersAtOnce).map((folder) => rm(folder, { recursive: true, force: true })),
+      )
   }
 
   #change(

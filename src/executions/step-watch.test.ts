@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { LocalExecutor } from '../adapters/executor/local/local-executor.ts'
+import { launcherScript } from '../adapters/executor/local/testing/launcher-script.ts'
 import type { NewMetric } from '../tracking/index.ts'
 import { timedOutMark, type WatchParts, watchStep } from './step-watch.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'modelwright-watch-'))
 afterAll(() => rmSync(top, { recursive: true, force: true }))
-const executor = new LocalExecutor()
+const executor = new LocalExecutor({ launcher: launcherScript })
 let count = 0
 
 const watched = async (command: string, timeoutMs: number | undefined) => {

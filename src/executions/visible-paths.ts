@@ -15,12 +15,12 @@ export type VisibleFacts = {
 /**
  * What a step needs to see of the machine, wherever it lies: its own folders, its Python with the interpreter that stands behind it,
  * the programs on its path with what is installed beside them (`~/.cargo/bin` needs `~/.cargo`), declared caches, and each file or
- * folder that one of its variables names.
+ * folder that one of its variables names; some may not be there.
  */
 export function visiblePaths({ folders, binPath, bootstrapPath, variables, caches }: VisibleFacts): string[] {
   const named = Object.entries(variables)
     .flatMap(([name, value]) => (name === 'PATH' ? value.split(':').flatMap(withSurroundings) : value.split(':')))
-    .filter((path) => path.startsWith('/') && path !== '/' && existsSync(path))
+    .filter((path) => path.startsWith('/') && path !== '/')
   return [
     ...[folders.workspace, folders.home, folders.temporary, folders.notes],
     ...(binPath ? [dirname(binPath), ...interpreterOf(binPath)] : []),

@@ -1,3 +1,4 @@
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ArtifactService } from '../artifacts/index.ts'
@@ -34,18 +35,18 @@ export async function layOut(
   key: KeyParts,
   below: () => Promise<void>,
 ): Promise<void> {
-  await rm(folders.workspace, { recursive: true, force: true })
-  await Promise.all(
-    [folders.workspace, folders.home, folders.temporary, folders.notes].map((folder) =>
-      mkdir(folder, { recursive: true }),
-    ),
-  )
+  // At once where it is only a few calls: the ways to a thread and back take longer than what is done there.
+  if (mkdirSync(folders.workspace, { recursive: true }) === undefined) {
+    await rm(folders.workspace, { recursive: true, force: true })
+    mkdirSync(folders.workspace)
+  }
+  for (const folder of [folders.home, folders.temporary, folders.notes]) mkdirSync(folder, { recursive: true })
   await below()
   for (const [path, content] of Object.entries(key.files)) {
     if (path.startsWith('model:')) await layOutModel(parts, folders, path.slice('model:'.length), content as Digest)
     else await layOutFile(parts, folders, path, content, key)
   }
-  for (const out of key.outs) await mkdir(dirname(join(folders.workspace, out)), { recursive: true })
+  for (const out of key.outs) mkdirSync(dirname(join(folders.workspace, out)), { recursive: true })
 }
 
 /** `isolated: false`: all of the commit, as a checkout has it; what is declared is laid over it. */
@@ -109,24 +110,20 @@ const isThere = (path: string): Promise<boolean> =>
   )
 
 /** Files of the workspace that are neither what was laid out nor under one of the paths: what is thrown away without having been declared. */
-export async function strayFiles(
-  { workspace }: AttemptFolders,
-  known: readonly string[],
-  most: number,
-): Promise<string[]> {
+export function strayFiles({ workspace }: AttemptFolders, known: readonly string[], most: number): string[] {
   const exact = new Set(known)
   const above = new Set(known.flatMap((path) => path.split('/').map((_, end, parts) => parts.slice(0, end).join('/'))))
   const found: string[] = []
-  const walk = async (folder: string): Promise<void> => {
-    for (const entry of await readdir(join(workspace, folder), { withFileTypes: true })) {
+  const walk = (folder: string): void => {
+    for (const entry of readdirSync(join(workspace, folder), { withFileTypes: true })) {
       const path = folder ? `${folder}/${entry.name}` : entry.name
       if (found.length >= most) return
       if (exact.has(path) || entry.name === '__pycache__' || entry.name.startsWith('.')) continue
-      if (entry.isDirectory()) await walk(path)
+      if (entry.isDirectory()) walk(path)
       else if (!above.has(path)) found.push(path)
     }
   }
-  await walk('')
+  walk('')
   return found
 }
 
@@ -148,11 +145,14 @@ async function layOutFile(
     return
   }
   const target = join(folders.workspace, path)
-  await mkdir(dirname(target), { recursive: true })
+  mkdirSync(dirname(target), { recursive: true })
   await parts.objects.materialise(digest, target, executable ? 0o755 : 0o644)
 }
 
-/** Takes each declared output in; paths in the trees are relative to the workspace. */
+/**
+ * Takes each declared output in; paths in the trees are relative to the workspace. What a loss of power takes of it is made again: the
+ * planner looks whether a result is whole.
+ */
 export async function collectOuts(
   parts: Parts,
   folders: AttemptFolders,
@@ -161,7 +161,7 @@ export async function collectOuts(
 ): Promise<Record<string, Digest>> {
   const collected: Record<string, Digest> = {}
   for (const out of outs) {
-    if (!(await stat(join(folders.workspace, out)).catch(() => undefined)))
+    if (!statSync(join(folders.workspace, out), { throwIfNoEntry: false }))
       throw new AppError(
         'OutputMissing',
         `Step "${step}" ended well, but did not write "${out}".`,
@@ -169,7 +169,7 @@ export async function collectOuts(
       )
     const related = (path: string) => path === out || path.startsWith(`${out}/`) || out.startsWith(`${path}/`)
     collected[out] = (
-      await parts.artifacts.storeFolder(folders.workspace, { exclude: (path) => !related(path) })
+      await parts.artifacts.storeFolder(folders.workspace, { exclude: (path) => !related(path), durable: 'soon' })
     ).digest
   }
   return collected
@@ -180,7 +180,8 @@ export async function readMetricsFile(
   folders: AttemptFolders,
   path: string,
 ): Promise<Record<string, number> | undefined> {
-  const text = await readFile(join(folders.workspace, path), 'utf8').catch(() => undefined)
+  const file = join(folders.workspace, path)
+  const text = existsSync(file) ? await readFile(file, 'utf8').catch(() => undefined) : undefined
   if (text === undefined) return undefined
   const metrics: Record<string, number> = {}
   const walk = (value: unknown, name: string): void => {

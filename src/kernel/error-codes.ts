@@ -42,6 +42,7 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'The Python environment could not be resolved or built.',
   },
+  PythonMissing: { status: 500, culprit: 'yours', meaning: 'No Python 3 can be run, which begins steps.' },
   DatabaseUnavailable: { status: 503, culprit: 'wait', meaning: 'The database does not answer at the moment.' },
   DatabaseUnusable: { status: 500, culprit: 'yours', meaning: 'The database cannot be used by this version.' },
   DependencyMissing: {

@@ -1,6 +1,6 @@
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Digest, digestOf, digestOfJson } from '../kernel/digest.ts'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import { nearestWord } from '../kernel/nearest-word.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -81,6 +81,13 @@ const unchanged = 'nothing that it takes has changed'
 
 type Keyed = { node: PlanNode; parts: KeyParts; key: Digest }
 
+type Deciding = {
+  outcomes: ReadonlyMap<string, NodeOutcome>
+  known: ReadonlyMap<Digest, KeptResult>
+  /** Of the commit. Read once a plan: a quarantined commit's are not kept. */
+  files: CommitFiles
+}
+
 /** An earlier key of a step, and what made its result. */
 export type Compared = { parts: KeyParts; origin: ResultOrigin }
 
@@ -88,7 +95,7 @@ export type Compared = { parts: KeyParts; origin: ResultOrigin }
 export class Planner {
   readonly #parts: Parts
   readonly #modules = new ModuleFinder()
-  readonly #trees = new Map<Digest, readonly Digest[]>()
+  readonly #trees = new Map<Digest, { size: number; files: readonly FileInTree[] }>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -96,6 +103,10 @@ export class Planner {
 
   /** Fixes what an execution is made from: file, parameters, datasets, champions. */
   async contextFor(request: PlanRequest): Promise<PlanContext> {
+    return (await this.#prepare(request)).context
+  }
+
+  async #prepare(request: PlanRequest): Promise<{ context: PlanContext; files: CommitFiles }> {
     const { project, commit, quarantine } = request
     const { file } = await this.#parts.projects.fileAt(project, commit, quarantine)
     if (file.project !== project)
@@ -110,7 +121,7 @@ export class Planner {
     for (const step of request.fresh === 'all' ? [] : (request.fresh ?? [])) refuseUnknownStep(file, step)
     const files = await this.#parts.sources.filesOf(project, commit, quarantine)
     refuseMissingDependencies(file, files.paths)
-    return {
+    const context: PlanContext = {
       project,
       commit,
       file,
@@ -123,10 +134,11 @@ export class Planner {
       ...sampleOf(request, file),
       ...(request.pinned && request.pinned.environment !== 'none' ? { environment: request.pinned.environment } : {}),
     }
+    return { context, files }
   }
 
   async plan(request: PlanRequest): Promise<{ plan: Plan; context: PlanContext }> {
-    const context = await this.contextFor(request)
+    const { context, files } = await this.#prepare(request)
     const outcomes = new Map<string, NodeOutcome>()
     const decisions = new Map<string, NodeDecision>()
     const nodes = graphOf(context.file, {
@@ -142,7 +154,7 @@ export class Planner {
         if (skipped) decisions.set(node.id, { outcome: 'skipped', reasons: [`"${skipped}" is skipped`] })
         return skipped === undefined
       })
-      const decided = await this.#decideAll(context, open, { outcomes, known }, request.quarantine)
+      const decided = await this.#decideAll(context, open, { outcomes, known, files }, request.quarantine)
       for (const [index, node] of open.entries()) {
         const decision = decided[index]!
         decisions.set(node.id, decision)
@@ -213,7 +225,8 @@ export class Planner {
     outcomes: ReadonlyMap<string, NodeOutcome>,
     quarantine?: Quarantine,
   ): Promise<NodeDecision> {
-    const [decision] = await this.#decideAll(context, [node], { outcomes, known: new Map() }, quarantine)
+    const files = await this.#parts.sources.filesOf(context.project, context.commit, quarantine)
+    const [decision] = await this.#decideAll(context, [node], { outcomes, known: new Map(), files }, quarantine)
     return decision!
   }
 
@@ -223,17 +236,17 @@ export class Planner {
     nodes: readonly PlanNode[],
     outcomes: ReadonlyMap<string, NodeOutcome>,
   ): Promise<NodeDecision[]> {
-    return this.#decideAll(context, nodes, { outcomes, known: new Map() })
+    const files = await this.#parts.sources.filesOf(context.project, context.commit)
+    return this.#decideAll(context, nodes, { outcomes, known: new Map(), files })
   }
 
   /** Nodes that do not wait for each other, with few questions to the database for many of them. */
   async #decideAll(
     context: PlanContext,
     nodes: readonly PlanNode[],
-    { outcomes, known }: { outcomes: ReadonlyMap<string, NodeOutcome>; known: ReadonlyMap<Digest, KeptResult> },
+    { outcomes, known, files }: Deciding,
     quarantine?: Quarantine,
   ): Promise<NodeDecision[]> {
-    const files = await this.#parts.sources.filesOf(context.project, context.commit, quarantine)
     const decisions = new Map<string, NodeDecision>()
     const keyed: Keyed[] = []
     for (const node of nodes) {
@@ -389,24 +402,28 @@ export class Planner {
   }
 
   /** A hit whose bytes are gone is no hit. */
+  /** By sizes: what a loss of power took of a file is seen before somebody reads it, and then is made again. */
   async #isWhole(result: StepResult): Promise<boolean> {
     const { objects } = this.#parts
     for (const tree of [...Object.values(result.outs), ...(result.model ? [result.model.tree] : [])]) {
-      if (!(await objects.has(tree))) return false
-      for (const file of await this.#filesIn(tree)) if (!(await objects.has(file))) return false
+      const files = await this.#filesIn(tree)
+      for (const { digest, size } of files ?? []) if ((await objects.sizeIfKept(digest)) !== size) return false
+      if (!files) return false
     }
     return true
   }
 
-  /** What a tree names never changes; whether it is still there is asked each time. */
-  async #filesIn(tree: Digest): Promise<readonly Digest[]> {
+  /** What a tree names never changes; whether it is still there is asked each time. Undefined where it is not, or altered. */
+  async #filesIn(tree: Digest): Promise<readonly FileInTree[] | undefined> {
+    const size = await this.#parts.objects.sizeIfKept(tree)
     const known = this.#trees.get(tree)
-    if (known) return known
-    const { files } = await this.#parts.artifacts.tree(tree)
-    const digests = [...new Set(files.map(({ digest }) => digest))]
+    if (known) return known.size === size ? known.files : undefined
+    const read = size === undefined ? undefined : await this.#parts.artifacts.tree(tree).catch(undefinedIfAltered)
+    if (!read || size === undefined) return undefined
+    const files = [...new Map(read.files.map((file) => [file.digest, file])).values()]
     if (this.#trees.size >= treesKept) this.#trees.clear()
-    if (digests.length <= filesKeptOfTree) this.#trees.set(tree, digests)
-    return digests
+    if (files.length <= filesKeptOfTree) this.#trees.set(tree, { size, files })
+    return files
   }
 
   async #dataOf(project: string, file: ProjectFile, files: CommitFiles): Promise<Record<string, DataInput>> {
@@ -464,6 +481,12 @@ function sampleOf({ sample, facts }: PlanRequest, file: ProjectFile): Pick<PlanC
 }
 
 /** Whoever reads a plan sees which steps the cache cannot vouch for. */
+type FileInTree = { digest: Digest; size: number }
+
+function undefinedIfAltered(error: unknown): undefined {
+  if (!isAppError(error, 'ObjectCorrupt') && !isAppError(error, 'NotFound')) throw error
+}
+
 const unveiled = (parts: KeyParts): string[] => (parts.checkout ? ['not isolated: it sees the whole checkout'] : [])
 
 /** A declared name covers all that a matrix or a list makes of it. */

@@ -29,7 +29,7 @@ export interface Executor {
   logGap(dir: string): Promise<LogGap | undefined>
   /** Frees what an ended command still holds of the system; to be called once its end was read. */
   dissolve(dir: string): void
-  abilities(): ExecutorAbilities
+  abilities(): Promise<ExecutorAbilities>
 }
 
 /** Since the start: processor time (of what still runs and was waited for), bytes; memory as it is now. */

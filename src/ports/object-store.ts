@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '../kernel/digest.ts'
 
+/** `soon`: on the disk when the system writes it there, within half a minute; a loss of power before may leave it torn. */
+export type PutOptions = { durable?: 'now' | 'soon' }
+
 export type StoredObject = { digest: Digest; size: number }
 
 /** The name of bytes that are kept but have no digest yet: given by the store, unguessable. */
@@ -15,7 +18,8 @@ export type ByteRange = { start: number; end?: number }
 /**
  * Content-addressed bytes.
  * - `put` is atomic and idempotent: an object is there whole or not at all; the same bytes twice are one object.
- *   It is durable (file and folder synchronised) when the promise resolves, and streams: memory does not grow with size.
+ *   It is durable (file and folder synchronised) when the promise resolves, unless it may be so `soon`, for what can be made again;
+ *   a put of the same bytes without that word makes it durable. It streams: memory does not grow with size.
  *   With `expected`, other bytes are refused with ObjectCorrupt and nothing is kept.
  * - `open` verifies what it gives out: altered bytes end with the error ObjectCorrupt (at once, or the stream does), never
  *   silently. It holds every block that it reads against a checksum taken when the whole was last found to have its digest;
@@ -35,11 +39,12 @@ export type ByteRange = { start: number; end?: number }
  * ago; `removeIdle` removes an object only if it was put longer ago, and never one that a put has just promised.
  */
 export interface ObjectStore {
-  put(content: Readable | Uint8Array | string, expected?: Digest): Promise<StoredObject>
+  put(content: Readable | Uint8Array | string, expected?: Digest, options?: PutOptions): Promise<StoredObject>
   /** Takes a file that already lies on the same machine; the file itself stays as it is. */
-  putFile(path: string): Promise<StoredObject>
+  putFile(path: string, options?: PutOptions): Promise<StoredObject>
   has(digest: Digest): Promise<boolean>
   size(digest: Digest): Promise<number>
+  sizeIfKept(digest: Digest): Promise<number | undefined>
   open(digest: Digest, range?: ByteRange): Promise<Readable>
   read(digest: Digest): Promise<Uint8Array>
   materialise(digest: Digest, path: string, mode?: number): Promise<void>

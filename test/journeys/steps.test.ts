@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(() => family?.stop())
 
-const { veil } = stepAbilities()
+const { veil } = await stepAbilities()
 if (!veil.holds) console.warn(`steps behind the veil: skipped, this machine hides nothing: ${veil.why}`)
 
 const small = mkdtempSync(join(tmpdir(), 'modelwright-small-'))

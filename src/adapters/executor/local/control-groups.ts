@@ -74,9 +74,13 @@ const foldersOf = (groups: ControlGroups, dir: string): { memory: string[]; cpu:
   return { memory: [join(groups.memory, nameFor(dir))], cpu: groups.cpu ? [join(groups.cpu, nameFor(dir))] : [] }
 }
 
-/** The words before a command that hold it, with all that it starts, to its limits. */
-export function limited(groups: ControlGroups, dir: string, { memoryBytes, cpus }: Limits): string[] {
-  if (memoryBytes === undefined && cpus === undefined) return []
+/** What the launcher is to do so that a command, with all that it starts, is held to its limits. */
+export function limited(
+  groups: ControlGroups,
+  dir: string,
+  { memoryBytes, cpus }: Limits,
+): { groups: string[]; addressSpaceBytes?: number } {
+  if (memoryBytes === undefined && cpus === undefined) return { groups: [] }
   const { memory, cpu } = foldersOf(groups, dir)
   const folders = [...memory, ...(cpus === undefined ? [] : cpu)]
   for (const folder of folders) mkdirSync(folder, { recursive: true })
@@ -91,10 +95,10 @@ export function limited(groups: ControlGroups, dir: string, { memoryBytes, cpus 
     if (memoryBytes !== undefined) tryLimit(memory[0]!, 'memory.swap.max', 0)
     if (cpus !== undefined) tryLimit(memory[0]!, 'cpu.max', `${Math.round(cpus * periodUs)} ${periodUs}`)
   }
-  const enter = folders.map((folder) => `echo $$ > '${folder}/cgroup.procs'`)
-  if (groups.kind === 'none' && memoryBytes !== undefined) enter.push(`ulimit -v ${Math.ceil(memoryBytes / 1024)}`)
-  if (enter.length === 0) return []
-  return ['/bin/sh', '-c', `${enter.join(' && ')} || exit 125\nexec "$@"`, 'step']
+  return {
+    groups: folders.map((folder) => join(folder, 'cgroup.procs')),
+    ...(groups.kind === 'none' && memoryBytes !== undefined ? { addressSpaceBytes: memoryBytes } : {}),
+  }
 }
 
 const writeLimit = (folder: string, file: string, value: number | string): void =>

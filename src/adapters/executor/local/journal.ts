@@ -2,10 +2,10 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessIdentity } from './process-table.ts'
 
-/** What the runner wrote down. `claimed`: the file is there but its first line is not (yet). */
+/** What the runner wrote down. `torn`: less than the first line, which only a power loss leaves. */
 export type Journal =
   | { state: 'absent' }
-  | { state: 'claimed' }
+  | { state: 'torn' }
   | { state: 'started'; runner: ProcessIdentity; startedAt: number }
   | { state: 'ended'; runner: ProcessIdentity; code: number; startedAt: number; endedAt: number }
 
@@ -15,7 +15,7 @@ export function readJournal(dir: string): Journal {
   const text = readIfThere(journalPath(dir))
   if (text === undefined) return { state: 'absent' }
   const started = /^started (\d+) (\d+) (\S+)\n/.exec(text)
-  if (!started) return { state: 'claimed' }
+  if (!started) return { state: 'torn' }
   const runner = { pid: Number(started[1]), startTicks: started[2]!, bootId: started[3]! }
   const { birthtimeMs, ctimeMs, mtimeMs } = statSync(journalPath(dir))
   const startedAt = Math.floor(birthtimeMs > 0 ? birthtimeMs : ctimeMs)

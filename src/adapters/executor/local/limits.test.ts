@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { LocalExecutor } from './local-executor.ts'
+import { launcherScript } from './testing/launcher-script.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'modelwright-limits-'))
-const executor = new LocalExecutor()
+const executor = new LocalExecutor({ launcher: launcherScript })
 const env = { PATH: '/usr/bin:/bin' }
 let count = 0
 afterAll(() => rmSync(top, { recursive: true, force: true }))
@@ -20,9 +21,11 @@ const started = async (command: string, limits?: { memoryBytes?: number; cpus?: 
 /** Fills memory by a shell that keeps doubling a text. */
 const hungry = 'x=0123456789; while :; do x=$x$x; done'
 
+const { memory } = await executor.abilities()
+
 describe('limits', () => {
-  const counted = executor.abilities().memory.holds === 'together'
-  if (!counted) console.warn(`memory: held for each process only: ${executor.abilities().memory.means}`)
+  const counted = memory.holds === 'together'
+  if (!counted) console.warn(`memory: held for each process only: ${memory.means}`)
 
   it('ends what takes more memory than it may, and says so', async () => {
     const dir = await started(`( ${hungry} ); echo "inner ended with $?"; exit 3`, { memoryBytes: 50_000_000 })

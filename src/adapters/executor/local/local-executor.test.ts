@@ -8,11 +8,12 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import { isAppError } from '../../../kernel/errors.ts'
 import { executorConformance } from '../../../ports/conformance/executor.ts'
 import { LocalExecutor } from './local-executor.ts'
+import { launcherScript } from './testing/launcher-script.ts'
 
 executorConformance('executor/local', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'modelwright-executor-'))
   return {
-    executor: () => new LocalExecutor(),
+    executor: () => new LocalExecutor({ launcher: launcherScript }),
     folder,
     cleanup: async () => rmSync(folder, { recursive: true, force: true }),
   }
@@ -20,7 +21,7 @@ executorConformance('executor/local', async () => {
 
 describe('the local executor', () => {
   const folder = mkdtempSync(join(tmpdir(), 'modelwright-executor-'))
-  const executor = new LocalExecutor()
+  const executor = new LocalExecutor({ launcher: launcherScript })
   const env = { PATH: '/usr/bin:/bin' }
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -29,7 +30,7 @@ describe('the local executor', () => {
     writeFileSync(
       program,
       `import { LocalExecutor } from ${JSON.stringify(fileURLToPath(new URL('./local-executor.ts', import.meta.url)))}
-       await new LocalExecutor().start(${JSON.stringify({ dir, cwd: folder, command, env })})
+       await new LocalExecutor({ launcher: ${JSON.stringify(launcherScript)} }).start(${JSON.stringify({ dir, cwd: folder, command, env })})
        console.log('started')
        setInterval(() => {}, 1000)`,
     )
@@ -54,7 +55,7 @@ describe('the local executor', () => {
     const pidFile = join(folder, 'lost.pid')
     await executor.start({ dir, cwd: folder, command: `echo $$ > ${pidFile}; sleep 60; true`, env })
     await vi.waitFor(() => expect(readFileSync(pidFile, 'utf8')).toMatch(/\d\n/))
-    const adopter = new LocalExecutor()
+    const adopter = new LocalExecutor({ launcher: launcherScript })
     const end = adopter.ended(dir)
     const state = await executor.observe(dir)
     process.kill(state.state === 'running' ? state.pid : Number.NaN, 'SIGKILL')
@@ -129,7 +130,7 @@ describe.skipIf(!mounted)('the local executor on a full disk', () => {
     spawnSync('umount', [small])
     rmSync(small, { recursive: true, force: true })
   })
-  const executor = new LocalExecutor()
+  const executor = new LocalExecutor({ launcher: launcherScript })
   const env = { PATH: '/usr/bin:/bin' }
 
   it('records the exit status of the very command that filled the disk, and starts no other', async () => {

@@ -1,11 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, type FSWatcher, mkdirSync, openSync, watch } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { type FSWatcher, mkdirSync, watch } from 'node:fs'
+import { constants } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AppError, bug } from '../../../kernel/errors.ts'
+import { AppError, bug, messageOf } from '../../../kernel/errors.ts'
 import type {
   CommandEnd,
   CommandSpec,
@@ -17,6 +14,7 @@ import type {
 } from '../../../ports/executor.ts'
 import { type ControlGroups, dissolve, findControlGroups, limited, memoryStory, processesIn } from './control-groups.ts'
 import { type Journal, journalPath, readJournal } from './journal.ts'
+import { type Launched, Launcher, type LaunchRequest } from './launcher.ts'
 import { giveUpMiddle, readGap } from './log-gap.ts'
 import {
   commandLineOf,
@@ -27,9 +25,8 @@ import {
   processesMarked,
   processesOf,
 } from './process-table.ts'
-import { runnerScript } from './runner-script.ts'
 import { ticksPerSecond, usageOf } from './usage.ts'
-import { findVeil, type VeilMeans, veiled } from './veil.ts'
+import { veilFor } from './veil.ts'
 
 const adoptedPollMs = 500
 const runnerLastWordMs = 1000
@@ -37,31 +34,33 @@ const runnerFirstStepMs = 200
 
 /** Commands as processes of this machine (Linux: it reads /proc), each under a runner of its own that outlives the server. */
 export class LocalExecutor implements Executor {
-  private readonly children = new Map<string, OwnChild>()
+  /** Of commands that this instance began: when their runner is gone. */
+  private readonly own = new Map<string, Promise<void>>()
+  private readonly launcher: Launcher
   private readonly hidden: readonly string[]
-  private foundVeil: { means: VeilMeans } | { why: string } | undefined
   private foundGroups: ControlGroups | undefined
 
-  /** `hidden`: what a command with a veil does not see, unless it says so. */
-  constructor({ hidden = [] }: { hidden?: readonly string[] } = {}) {
+  /** `launcher`: the program that begins commands; `hidden`: what a command with a veil does not see, unless it says so. */
+  constructor({ launcher, hidden = [] }: { launcher: string; hidden?: readonly string[] }) {
+    this.launcher = new Launcher(launcher)
     this.hidden = hidden
   }
 
   async start(command: CommandSpec): Promise<void> {
     const dir = resolve(command.dir)
     if (readJournal(dir).state !== 'absent') throw alreadyStarted(dir)
-    const runner = await this.spawnRunner(dir, command)
-    await recordWritten(runner)
-    const journal = await settledJournal(dir)
-    if (journal.state === 'absent' || journal.state === 'claimed') throw await runnerFailed(dir, journal)
-    if (journal.runner.pid !== runner.pid) throw alreadyStarted(dir)
+    refuseTooLong(command)
+    const launched = await this.launch(dir, command)
+    if (launched.outcome !== 'started') throw notStarted(dir, launched, command)
+    this.own.set(dir, launched.gone)
+    void launched.gone.then(() => this.own.delete(dir))
   }
 
   async observe(dir: string): Promise<CommandState> {
     const journal = readJournal(dir)
     if (journal.state === 'absent') return { state: 'absent' }
+    if (journal.state === 'torn') return { state: 'lost' }
     if (journal.state === 'ended') return { state: 'ended', end: this.endOf(journal, dir) }
-    if (journal.state === 'claimed') return this.claimedState(dir)
     if (isAlive(journal.runner)) return { state: 'running', pid: journal.runner.pid, startedAt: journal.startedAt }
     // It may have written its last line between the two looks.
     const last = readJournal(dir)
@@ -86,7 +85,7 @@ export class LocalExecutor implements Executor {
     const leader = 'runner' in journal ? journal.runner : undefined
     const remaining = () => [...new Set([...processesOf(mark, leader), ...processesIn(this.groups, resolve(dir))])]
     // Between its record and its command the runner, or its copy that is about to become the command, would swallow the signal.
-    const hasBegun = () => remaining().some((pid) => !isRunner(pid))
+    const hasBegun = () => remaining().some((pid) => !this.isRunner(pid))
     for (let waited = 0; waited < runnerFirstStepMs && !hasBegun() && remaining().length > 0; waited += 5)
       await sleep(5)
     signalAll(remaining(), 'SIGTERM')
@@ -117,7 +116,7 @@ export class LocalExecutor implements Executor {
   async usage(dir: string): Promise<Usage | undefined> {
     const journal = readJournal(dir)
     if (journal.state !== 'started' || !isAlive(journal.runner)) return undefined
-    const now = usageOf(processesOf(markOf(resolve(dir)), journal.runner))
+    const now = usageOf(processesOf(markOf(resolve(dir)), journal.runner).filter((pid) => !this.isRunner(pid)))
     return {
       cpuMs: (now.cpuTicks * 1000) / ticksPerSecond,
       memoryBytes: now.memoryBytes,
@@ -139,11 +138,11 @@ export class LocalExecutor implements Executor {
     dissolve(this.groups, resolve(dir))
   }
 
-  abilities(): ExecutorAbilities {
-    const veil = this.veil
+  async abilities(): Promise<ExecutorAbilities> {
+    const veil = await this.launcher.veil().catch((error: unknown) => ({ why: messageOf(error) }))
     const groups = this.groups
     return {
-      veil: 'means' in veil ? { holds: true, means: `namespaces, as ${veil.means.kind}` } : { holds: false, ...veil },
+      veil: 'kind' in veil ? { holds: true, means: `namespaces, as ${veil.kind}` } : { holds: false, ...veil },
       memory:
         groups.kind === 'none'
           ? { holds: 'each process', means: `RLIMIT_AS: ${groups.why}` }
@@ -151,23 +150,33 @@ export class LocalExecutor implements Executor {
     }
   }
 
-  /** Tried once, at the first need. */
-  private get veil(): { means: VeilMeans } | { why: string } {
-    this.foundVeil ??= findVeil()
-    return this.foundVeil
-  }
-
   private get groups(): ControlGroups {
     this.foundGroups ??= findControlGroups()
     return this.foundGroups
   }
 
-  private wordsOf(dir: string, { command, cwd, veil, limits }: CommandSpec): string[] {
-    const behind =
-      veil && 'means' in this.veil
-        ? veiled(this.veil.means, dir, cwd, { hidden: veil.seesAll ? [] : this.hidden, visible: veil.visible })
-        : []
-    return [...(limits ? limited(this.groups, dir, limits) : []), ...behind, '/bin/sh', '-c', command]
+  /** Once more where the launcher died before anything was begun. */
+  private async launch(dir: string, { cwd, command, env, veil, limits }: CommandSpec): Promise<Launched> {
+    makeFolder(dir)
+    const means = veil && (await this.launcher.veil())
+    const request: LaunchRequest = {
+      journal: journalPath(dir),
+      log: this.logPath(dir),
+      cwd,
+      command,
+      env: { ...env, [markName]: dir },
+      ...limited(this.groups, dir, limits ?? {}),
+      ...(means && 'kind' in means
+        ? { veil: veilFor(means, { hidden: veil.seesAll ? [] : this.hidden, visible: veil.visible }) }
+        : {}),
+    }
+    const launched = await this.launcher.launch(request)
+    return launched.outcome === 'died' ? this.launcher.launch(request) : launched
+  }
+
+  /** Its copies too, on their way to the command or keeping its process id space. */
+  private isRunner(pid: number): boolean {
+    return commandLineOf(pid).includes(this.launcher.words.join('\0'))
   }
 
   private endOf(journal: Journal & { state: 'ended' }, dir: string): CommandEnd {
@@ -180,73 +189,20 @@ export class LocalExecutor implements Executor {
     }
   }
 
-  /** The first line is written microseconds after the file is made: look for the process itself before calling it lost. */
-  private claimedState(dir: string): CommandState {
-    const pid = processesOf(markOf(resolve(dir)), undefined)[0]
-    const journal = readJournal(dir)
-    if (journal.state === 'ended') return { state: 'ended', end: this.endOf(journal, dir) }
-    if (pid === undefined) return { state: 'lost' }
-    return { state: 'running', pid, startedAt: journal.state === 'started' ? journal.startedAt : 0 }
-  }
-
-  private async spawnRunner(dir: string, command: CommandSpec): Promise<ChildProcess> {
-    const log = openLog(dir, this.logPath(dir))
-    try {
-      const words = this.wordsOf(dir, command)
-      const runner = spawn('/bin/sh', ['-c', runnerScript, 'runner', journalPath(dir), ...words], {
-        cwd: command.cwd,
-        env: { ...command.env, [markName]: dir },
-        detached: true, // setsid: a group of its own, out of reach of the terminal's Ctrl-C
-        stdio: ['ignore', log, log, 'pipe'],
-      })
-      if (runner.pid === undefined) throw await spawnError(runner)
-      this.remember(dir, runner)
-      return runner
-    } catch (cause) {
-      if (isDiskFull(cause)) throw diskFull(dir, cause)
-      throw couldNotSpawn(cause as NodeJS.ErrnoException, command)
-    } finally {
-      closeSync(log)
-    }
-  }
-
-  private remember(dir: string, runner: ChildProcess): void {
-    const gone = new Promise<void>((done) => {
-      runner.once('exit', () => done())
-      runner.once('error', () => done())
-    })
-    runner.unref()
-    if (this.children.has(dir)) return
-    this.children.set(dir, { runner, gone, waiting: 0 })
-    void gone.then(() => this.children.delete(dir))
-  }
-
   private async nextNews(dir: string, signal: AbortSignal | undefined): Promise<void> {
-    const child = this.children.get(dir)
-    if (!child) return journalChanged(dir, signal)
-    // Only somebody's wait keeps this process alive for a child; else the server could not leave while steps run.
-    if (child.waiting++ === 0) child.runner.ref()
-    try {
-      await raceAbort(child.gone, signal)
-    } finally {
-      if (--child.waiting === 0) child.runner.unref()
-    }
+    const gone = this.own.get(dir)
+    return gone ? this.launcher.whileHeld(raceAbort(gone, signal)) : journalChanged(dir, signal)
   }
 }
-
-type OwnChild = { runner: ChildProcess; gone: Promise<void>; waiting: number }
-
-const isRunner = (pid: number): boolean => commandLineOf(pid).includes(runnerScript)
 
 const markOf = (dir: string): string => `${markName}=${dir}`
 
 const alreadyStarted = (dir: string): AppError =>
   new AppError('Conflict', `A command was already started in ${dir}.`, 'Use a new folder for every attempt.')
 
-function openLog(dir: string, path: string): number {
+function makeFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true })
-    return openSync(path, 'a')
   } catch (cause) {
     throw isDiskFull(cause) ? diskFull(dir, cause) : cause
   }
@@ -258,41 +214,26 @@ const isDiskFull = (error: unknown): boolean =>
 const diskFull = (dir: string, cause: unknown): AppError =>
   new AppError('StorageFull', `The disk is full: no command could be started in ${dir}.`, 'Free some space.', { cause })
 
-/** Resolves when the runner closed its end of the handshake: its record stands, or it is gone. */
-async function recordWritten(runner: ChildProcess): Promise<void> {
-  const handshake = runner.stdio[3] as Readable
-  handshake.resume()
-  if (!handshake.closed) await once(handshake, 'close').catch(() => undefined)
+/** execve(2): the most that one argument or variable may have, and about what all of them may. */
+const [mostOfOne, mostOfAll] = [131_071, 1_900_000]
+
+function refuseTooLong({ command, env }: CommandSpec): void {
+  const sizes = [command, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)].map((text) =>
+    Buffer.byteLength(text),
+  )
+  if (Math.max(...sizes) <= mostOfOne && sizes.reduce((sum, size) => sum + size, 0) <= mostOfAll) return
+  throw new AppError(
+    'BadRequest',
+    `The command (${command.length} characters) and its environment are longer than this system allows.`,
+    'Put the command into a script file and run that.',
+  )
 }
 
-const spawnError = (runner: ChildProcess): Promise<NodeJS.ErrnoException> =>
-  new Promise((done) => runner.once('error', done))
-
-function couldNotSpawn(cause: NodeJS.ErrnoException, command: CommandSpec): AppError {
-  if (cause.code === 'E2BIG')
-    return new AppError(
-      'BadRequest',
-      `The command (${command.command.length} characters) and its environment are longer than this system allows.`,
-      'Put the command into a script file and run that.',
-      { cause },
-    )
-  return bug(`No process could be started in ${command.cwd}: ${cause.code ?? cause.message}.`, cause)
-}
-
-/** A runner that lost the race may be done before the winner has written its line. */
-async function settledJournal(dir: string): Promise<Journal> {
-  for (let tries = 0; tries < 20 && readJournal(dir).state === 'claimed'; tries++) await sleep(5)
-  return readJournal(dir)
-}
-
-/** The runner is gone without a record. Writing a few bytes here tells a full disk from everything else. */
-async function runnerFailed(dir: string, journal: Journal): Promise<AppError> {
-  try {
-    await writeFile(join(dir, 'probe'), 'x')
-  } catch (cause) {
-    if (isDiskFull(cause)) return diskFull(dir, cause)
-  }
-  return bug(`The runner ended before it wrote its record in ${dir} (journal: ${journal.state}).`)
+function notStarted(dir: string, launched: Exclude<Launched, { outcome: 'started' }>, { cwd }: CommandSpec): AppError {
+  if (launched.outcome === 'died') return bug(`The process that begins steps died twice before it began one in ${dir}.`)
+  if (launched.errno === constants.errno.EEXIST) return alreadyStarted(dir)
+  if ([constants.errno.ENOSPC, constants.errno.EDQUOT].includes(launched.errno)) return diskFull(dir, launched.why)
+  return bug(`No process could be started in ${cwd}: ${launched.why}.`)
 }
 
 const lostEnd = (journal: Journal): CommandEnd => ({

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { constants } from 'node:fs'
+import { chmodSync, constants, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import {
   chmod,
   copyFile,
@@ -19,7 +19,14 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Digest, digestOf, isDigest } from '../../../kernel/digest.ts'
 import { bug } from '../../../kernel/errors.ts'
-import type { ByteRange, ObjectStore, Received, ReceivedId, StoredObject } from '../../../ports/object-store.ts'
+import type {
+  ByteRange,
+  ObjectStore,
+  PutOptions,
+  Received,
+  ReceivedId,
+  StoredObject,
+} from '../../../ports/object-store.ts'
 import { alteredBlock, alteredReceived, corruptObject, differentBytes, named, unknownObject } from '../object-errors.ts'
 import { BlockSums } from './block-sums.ts'
 import { absentOrThrow, namesIn, synchroniseFolder } from './files.ts'
@@ -27,6 +34,10 @@ import { type FileFacts, HashThreads } from './hash-threads.ts'
 import { blockBytes, blockSumsOf, chunksOf, startOf, takeIn } from './intake.ts'
 import { readBlocks, spanOf } from './read-blocks.ts'
 import { ReceivedFiles } from './received-files.ts'
+
+type Durable = NonNullable<PutOptions['durable']>
+
+const clockTrustedMs = 10_000
 
 /**
  * Objects as read-only files `sha256/ab/cdef…` under one folder. New ones grow in `incoming/`, what has no digest yet lies in
@@ -42,6 +53,7 @@ export class FsObjectStore implements ObjectStore {
   readonly #threads = new HashThreads()
   readonly #received: ReceivedFiles
   readonly #verifying = new Map<Digest, Promise<void>>()
+  #clock: { at: number; time: number } | undefined
 
   constructor(root: string) {
     this.#root = root
@@ -55,21 +67,34 @@ export class FsObjectStore implements ObjectStore {
     )
   }
 
-  async put(content: Readable | Uint8Array | string, expected?: Digest): Promise<StoredObject> {
-    if (!(content instanceof Readable)) return this.#putBytes(Buffer.from(content), expected)
+  async put(
+    content: Readable | Uint8Array | string,
+    expected?: Digest,
+    { durable = 'now' }: PutOptions = {},
+  ): Promise<StoredObject> {
+    if (!(content instanceof Readable)) return this.#putBytes(Buffer.from(content), durable, expected)
     const { whole, chunks } = await startOf(chunksOf(content), blockBytes)
-    return whole ? this.#putBytes(whole, expected) : this.#grow((path) => this.#digested(path, chunks), expected)
+    return whole
+      ? this.#putBytes(whole, durable, expected)
+      : this.#grow((path) => this.#digested(path, chunks), expected)
   }
 
-  async putFile(path: string): Promise<StoredObject> {
+  async putFile(path: string, { durable = 'now' }: PutOptions = {}): Promise<StoredObject> {
     const { size } = await stat(path)
-    if (size <= blockBytes) return this.#putBytes(await readFile(path))
+    if (size <= blockBytes) return this.#putBytes(await readFile(path), durable)
     // The copy is what is digested: the file may change while it is read.
-    return this.#grow(async (copy) => {
-      await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
-      const [facts] = await Promise.all([this.#threads.file(copy, blockBytes), synchroniseFile(copy)])
-      return facts
-    })
+    return this.#grow(
+      async (copy) => {
+        await copyFile(path, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+        const [facts] = await Promise.all([
+          this.#threads.file(copy, blockBytes),
+          durable === 'now' && synchroniseFile(copy),
+        ])
+        return facts
+      },
+      undefined,
+      durable,
+    )
   }
 
   receive(content: Readable): Promise<Received> {
@@ -129,6 +154,10 @@ export class FsObjectStore implements ObjectStore {
     return (await this.#fileSize(digest)) !== undefined
   }
 
+  sizeIfKept(digest: Digest): Promise<number | undefined> {
+    return this.#fileSize(digest)
+  }
+
   async size(digest: Digest): Promise<number> {
     const size = await this.#fileSize(digest)
     if (size === undefined) throw unknownObject(digest)
@@ -155,10 +184,9 @@ export class FsObjectStore implements ObjectStore {
     // Beside and renamed: never half a file, and what lies at the path (a symbolic link, say) is replaced, not followed.
     const beside = join(dirname(path), `.modelwright-${randomUUID()}`)
     try {
-      if (size <= blockBytes) await writeFile(beside, await this.read(digest), { flag: 'wx' })
-      else await this.#copyVerified(digest, beside)
-      await chmod(beside, mode)
-      await rename(beside, path)
+      if (size <= blockBytes) copySmall(await this.read(digest), beside, mode)
+      else await this.#copyVerified(digest, beside).then(() => chmod(beside, mode))
+      renameSync(beside, path)
     } catch (error) {
       await rm(beside, { force: true })
       throw named(error, dirname(path))
@@ -192,35 +220,60 @@ export class FsObjectStore implements ObjectStore {
     this.#threads.close()
   }
 
-  async #putBytes(bytes: Buffer, expected?: Digest): Promise<StoredObject> {
+  async #putBytes(bytes: Buffer, durable: Durable, expected?: Digest): Promise<StoredObject> {
     const digest = digestOf(bytes)
     if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-    if (await this.#isSound(digest, bytes.length)) return { digest, size: bytes.length }
-    return this.#grow(async (path) => {
-      await writeFile(path, bytes, { flag: 'wx', mode: 0o444, flush: true })
+    if (await this.#isSound(digest, bytes.length, durable)) return { digest, size: bytes.length }
+    if (durable === 'soon' && bytes.length <= blockBytes) return this.#putSmall(bytes, digest)
+    const fill = async (path: string) => {
+      await writeFile(path, bytes, { flag: 'wx', mode: 0o444, flush: durable === 'now' })
       return { hex: digest.slice('sha256:'.length), size: bytes.length, blockSums: blockSumsOf(bytes) }
-    })
+    }
+    return this.#grow(fill, undefined, durable)
+  }
+
+  #putSmall(bytes: Buffer, digest: Digest): StoredObject {
+    const [beside, target] = [join(this.#incoming, randomUUID()), this.#pathOf(digest)]
+    try {
+      for (const folder of [this.#incoming, dirname(target)]) mkdirSync(folder, { recursive: true })
+      copySmall(bytes, beside, 0o444)
+      renameSync(beside, target)
+      return { digest, size: bytes.length }
+    } catch (error) {
+      rmSync(beside, { force: true })
+      throw named(error, this.#root)
+    }
   }
 
   /** Same bytes are already kept. Read again, because a put of the right bytes is the chance to mend altered ones. */
-  async #isSound(digest: Digest, size: number): Promise<boolean> {
-    if ((await this.#fileSize(digest)) !== size) return false
+  async #isSound(digest: Digest, size: number, durable: Durable): Promise<boolean> {
     const path = this.#pathOf(digest)
-    if (digestOf(await readFile(path)) !== digest) return false
+    const bytes = await readFile(path).catch(absentOrThrow)
+    if (bytes?.length !== size || digestOf(bytes) !== digest) return false
     // What collects unused objects may have taken it away just now.
     if (!(await this.#renew(path).then(() => true, absentOrThrow))) return false
-    await synchroniseFolder(dirname(path)) // whoever put it may not have come so far yet
+    // Whoever put it may not have come so far yet, or had no need to.
+    if (durable === 'now')
+      await Promise.all([
+        synchroniseFile(path),
+        synchroniseFolder(dirname(path)),
+        this.#synchroniseAbove(path, this.#root),
+      ])
     return true
   }
 
-  async #grow(fill: (path: string) => Promise<FileFacts>, expected?: Digest): Promise<StoredObject> {
+  async #grow(
+    fill: (path: string) => Promise<FileFacts>,
+    expected?: Digest,
+    durable: Durable = 'now',
+  ): Promise<StoredObject> {
     const path = join(this.#incoming, randomUUID())
     try {
       await mkdir(this.#incoming, { recursive: true })
       const { hex, size, blockSums } = await fill(path)
       const digest = `sha256:${hex}` as Digest
       if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-      await this.#settle(path, digest)
+      await this.#settle(path, digest, durable)
       if (size > blockBytes) await this.#sums.keep(hex, await stat(this.#pathOf(digest), { bigint: true }), blockSums)
       return { digest, size }
     } catch (error) {
@@ -247,11 +300,12 @@ export class FsObjectStore implements ObjectStore {
     for (const id of ids) yield* chunksOf(await this.#received.open(id))
   }
 
-  async #settle(path: string, digest: Digest): Promise<void> {
+  async #settle(path: string, digest: Digest, durable: Durable): Promise<void> {
     const target = this.#pathOf(digest)
     const made = await mkdir(dirname(target), { recursive: true })
     await chmod(path, 0o444)
     await rename(path, target)
+    if (durable === 'soon') return
     await synchroniseFolder(dirname(target))
     if (made !== undefined) await this.#synchroniseAbove(dirname(target), dirname(made))
   }
@@ -306,8 +360,15 @@ export class FsObjectStore implements ObjectStore {
     await utimes(path, now, now)
   }
 
-  /** The file system's time, which may be another machine's. */
+  /** The file system's time, which may be another machine's: looked at now and then, counted on in between. */
   async #nowMs(): Promise<number> {
+    const passed = performance.now()
+    if (this.#clock === undefined || passed - this.#clock.at > clockTrustedMs)
+      this.#clock = { at: passed, time: await this.#fileSystemTime() }
+    return this.#clock.time + performance.now() - this.#clock.at
+  }
+
+  async #fileSystemTime(): Promise<number> {
     const path = join(this.#incoming, `${randomUUID()}.now`)
     await mkdir(this.#incoming, { recursive: true })
     await writeFile(path, '')
@@ -332,6 +393,12 @@ export class FsObjectStore implements ObjectStore {
   }
 }
 
+/** At once: for a small file the ways to a thread and back take several times as long as the file. */
+function copySmall(bytes: Uint8Array, path: string, mode: number): void {
+  writeFileSync(path, bytes, { flag: 'wx' })
+  chmodSync(path, mode)
+}
+
 async function orUnknown<T>(reading: Promise<T>, digest: Digest): Promise<T> {
   try {
     return await reading
@@ -342,7 +409,7 @@ async function orUnknown<T>(reading: Promise<T>, digest: Digest): Promise<T> {
 }
 
 async function synchroniseFile(path: string): Promise<void> {
-  const file = await open(path, 'r+')
+  const file = await open(path, 'r')
   await file.sync().finally(() => file.close())
 }
 

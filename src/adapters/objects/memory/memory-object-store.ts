@@ -31,6 +31,10 @@ export class MemoryObjectStore implements ObjectStore {
     return this.#objects.has(digest)
   }
 
+  async sizeIfKept(digest: Digest): Promise<number | undefined> {
+    return this.#objects.get(digest)?.length
+  }
+
   async size(digest: Digest): Promise<number> {
     return this.#bytes(digest).length
   }

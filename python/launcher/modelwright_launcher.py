@@ -1,0 +1,349 @@
+"""
+Begins steps for the server, which is too large to fork often. `python3 -I -S modelwright_launcher.py` reads one request a line from its
+standard input (JSON) and tells on its standard output, one line each, and first of all, what it can hide from a command:
+  veil JSON           {"kind": "root" | "user"} or {"why": "…"}
+  started ID PID      the step's runner has written its record; the command is about to begin
+  refused ID ERRNO …  nothing was begun, for this reason
+  gone ID             the runner has ended
+It ends when its input does. Runners stay: each leads a session of its own, and what it wrote down is all that a server needs.
+
+The runner (one fork, no exec) keeps the journal of its step, `started PID STARTTICKS BOOTID` and later `ended CODE`, both in one file:
+a full disk still has room in a block that is already there. The first line comes into being with the file's name, by a link: of two
+runners in one folder one wins, and nobody ever sees half a line.
+
+It holds the standard output open until its record stands. Whoever reads to the end of it after this process has died knows
+that what was not told as started never will be.
+
+Only what Python 3.6 knows, without its site packages.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import tempfile
+
+NEW_MOUNTS, NEW_USER, NEW_PROCESSES = 0x00020000, 0x10000000, 0x20000000
+READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+libc = ctypes.CDLL(None, use_errno=True)
+
+# Through these a runner lives on, so that it can record how its command took them.
+SURVIVED = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+# Python itself ignores these, and what is ignored stays so in the command.
+OF_PYTHON = [signal.SIGPIPE, signal.SIGXFSZ]
+
+EXISTS, CANNOT_RUN, NOT_FOUND, NO_STEP = 97, 126, 127, 125
+
+
+def serve():
+    """Requests in, notices out; one thread, which never waits for a step."""
+    tell(1, "veil " + json.dumps(try_veil()))
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip()
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running = {}
+    rest = b""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    poll.register(woken, select.POLLIN)
+    while True:
+        ready = [fd for fd, _ in poll.poll()]
+        if woken in ready:
+            read_all(woken)
+            tell_gone(running)
+        if 0 not in ready:
+            continue
+        chunk = os.read(0, 1 << 20)
+        if not chunk:
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            begin(json.loads(line.decode()), boot, running, (woken, wake))
+
+
+def read_all(fd):
+    try:
+        while os.read(fd, 4096):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def tell_gone(running):
+    while running:
+        pid, _ = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        tell(1, "gone %d" % running.pop(pid))
+
+
+def tell(fd, line):
+    """One write of less than a pipe's atom: lines of several processes do not mix. A server that is gone hears nothing."""
+    try:
+        os.write(fd, (line[:500] + "\n").encode())
+    except OSError:
+        pass
+
+
+def begin(step, boot, running, own):
+    try:
+        pid = os.fork()
+    except OSError as error:
+        tell(1, "refused %d %d %s" % (step["id"], error.errno, error.strerror))
+        return
+    if pid:
+        running[pid] = step["id"]
+        return
+    status = NO_STEP
+    notices = os.dup(1)
+    try:
+        signal.set_wakeup_fd(-1)
+        for fd in own:
+            os.close(fd)
+        status = run(step, boot, notices)
+    except BaseException as error:
+        number = error.errno if isinstance(error, OSError) else 0
+        tell(notices, "refused %d %d %r" % (step["id"], number or 0, error))
+    finally:
+        os._exit(status)
+
+
+def run(step, boot, notices):
+    """The runner's life. Once its command is over, nothing is told any more: the journal says it."""
+    os.setsid()
+    for number in SURVIVED:
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    replace(0, "/dev/null", os.O_RDONLY)
+    replace(1, step["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(1, 2)
+    os.chdir(step["cwd"])
+    journal = open_journal(step["journal"], boot)
+    if journal is None:
+        tell(notices, "refused %d %d" % (step["id"], errno.EEXIST))
+        return EXISTS
+    tell(notices, "started %d %d" % (step["id"], os.getpid()))
+    os.close(notices)
+    code = carry_out(step)
+    os.write(journal, b"ended %d\n" % code)
+    return 0
+
+
+def replace(fd, path, flags):
+    opened = os.open(path, flags, 0o666)
+    os.dup2(opened, fd)
+    os.close(opened)
+
+
+def open_journal(path, boot):
+    """None where another runner was first."""
+    own = "%s.%d" % (path, os.getpid())
+    journal = os.open(own, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with open("/proc/self/stat") as file:
+            # proc(5): the second field may itself hold brackets and spaces.
+            ticks = file.read().rpartition(")")[2].split()[19]
+        os.write(journal, ("started %d %s %s\n" % (os.getpid(), ticks, boot)).encode())
+        os.link(own, path)
+    except FileExistsError:
+        return None
+    finally:
+        os.unlink(own)
+    return journal
+
+
+def carry_out(step):
+    veil = step.get("veil")
+    keeper = None
+    if veil is not None:
+        keeper = begin_apart(veil["kind"])
+    command = os.fork()
+    if command == 0:
+        become(step, veil)
+    code = code_of(wait_for(command))
+    if keeper is not None:
+        # With it the kernel ends all that the command started, whatever that did to hide; the wait is over when they are.
+        pid, held = keeper
+        os.close(held)
+        wait_for(pid)
+    return code
+
+
+def wait_for(pid):
+    return os.waitpid(pid, 0)[1]
+
+
+def code_of(status):
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def begin_apart(kind):
+    """
+    A process id space of its own, whose first process only lives until its pipe is closed: by the runner, or by the runner's death.
+    What is orphaned in there is taken off it by the kernel.
+    """
+    if kind == "user":
+        become_root_inside()
+    check(libc.unshare(NEW_PROCESSES), "unshare")
+    end, held = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            os.close(held)
+            for fd in (0, 1, 2):
+                replace(fd, "/dev/null", os.O_RDWR)
+            os.chdir("/")
+            os.read(end, 1)
+        finally:
+            os._exit(0)
+    os.close(end)
+    return pid, held
+
+
+def become_root_inside():
+    uid, gid = os.getuid(), os.getgid()
+    check(libc.unshare(NEW_USER), "unshare")
+    map_user("0 %d 1" % uid, "0 %d 1" % gid)
+
+
+def become_itself_again(uid, gid):
+    """A namespace in which it may no longer mount."""
+    check(libc.unshare(NEW_USER), "unshare")
+    map_user("%d 0 1" % uid, "%d 0 1" % gid)
+
+
+def map_user(uid_map, gid_map):
+    for path, text in (("setgroups", "deny"), ("uid_map", uid_map), ("gid_map", gid_map)):
+        fd = os.open("/proc/self/" + path, os.O_WRONLY)
+        os.write(fd, text.encode())
+        os.close(fd)
+
+
+def become(step, veil):
+    """From the runner's copy to the command; says in the log why it could not."""
+    status = NO_STEP
+    try:
+        enter(step.get("groups") or [])
+        if step.get("addressSpaceBytes"):
+            resource.setrlimit(resource.RLIMIT_AS, (step["addressSpaceBytes"],) * 2)
+        if veil is not None:
+            draw(veil, step["cwd"])
+        status = CANNOT_RUN
+        for number in SURVIVED + OF_PYTHON:
+            signal.signal(number, signal.SIG_DFL)
+        os.execve("/bin/sh", ["/bin/sh", "-c", step["command"]], step["env"])
+    except FileNotFoundError as error:
+        status = NOT_FOUND if status == CANNOT_RUN else status
+        complain(error)
+    except BaseException as error:
+        complain(error)
+    finally:
+        os._exit(status)
+
+
+def complain(error):
+    os.write(2, ("modelwright: the step could not be begun: %s\n" % error).encode())
+
+
+def enter(groups):
+    for path in groups:
+        fd = os.open(path, os.O_WRONLY)
+        # 0 is who writes it.
+        os.write(fd, b"0")
+        os.close(fd)
+
+
+def draw(veil, cwd):
+    """
+    Hides and shows, outer before inner. What is shown is reached through a descriptor that was opened before anything was hidden; what
+    hides a folder is an empty one in memory, in which the points to show things at can be made.
+    """
+    itself = veil["user"]
+    check(libc.unshare(NEW_MOUNTS), "unshare")
+    mount(None, "/", None, RECURSIVE | PRIVATE)
+    shown = {one["at"]: os.open(one["at"], os.O_PATH) for one in veil["mounts"] if one["kind"] == "show"}
+    hidden = [one["at"] for one in veil["mounts"] if one["kind"] == "hide"]
+    for one in veil["mounts"]:
+        at = one["at"]
+        if one["kind"] == "hide":
+            mount("none", at, "tmpfs", NO_SUID | NO_DEV, "mode=755")
+            continue
+        make_point(at, shown[at])
+        mount("/proc/self/fd/%d" % shown[at], at, None, BIND | RECURSIVE)
+    for at in hidden:
+        mount("none", at, None, REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV)
+    for fd in shown.values():
+        os.close(fd)
+    mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
+    # Anew: through the old working folder `..` would lead behind the veil.
+    os.chdir(cwd)
+    if veil["kind"] == "user":
+        become_itself_again(*itself)
+
+
+def make_point(at, fd):
+    """Where something is shown, something of its kind must lie."""
+    if os.path.isdir("/proc/self/fd/%d" % fd):
+        os.makedirs(at, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        os.close(os.open(at, os.O_WRONLY | os.O_CREAT, 0o644))
+
+
+def mount(source, target, kind, flags, data=None):
+    words = [None if word is None else os.fsencode(word) for word in (source, target, kind, data)]
+    check(libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]), "mount on " + target)
+
+
+def check(result, what):
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "%s: %s" % (what, os.strerror(number)))
+
+
+def try_veil():
+    """What this machine allows: a file that is hidden must not be read, and in a folder that is shown must be written."""
+    kind = "root" if os.geteuid() == 0 else "user"
+    with tempfile.TemporaryDirectory(prefix="modelwright-veil-") as folder:
+        folder = os.path.realpath(folder)
+        hidden = os.path.join(folder, "hidden")
+        shown = os.path.join(hidden, "shown")
+        os.makedirs(shown)
+        with open(os.path.join(hidden, "secret"), "w"):
+            pass
+        log, written = os.path.join(folder, "log"), os.path.join(shown, "written")
+        mounts = [{"kind": "hide", "at": hidden}, {"kind": "show", "at": shown}]
+        step = {
+            "cwd": shown,
+            "command": "test ! -e ../secret && : > written && ! touch ../new 2> /dev/null",
+            "env": {"PATH": "/usr/bin:/bin"},
+            "veil": {"kind": kind, "user": [os.getuid(), os.getgid()], "mounts": mounts},
+        }
+        pid = os.fork()
+        if pid == 0:
+            code = NO_STEP
+            try:
+                replace(2, log, os.O_WRONLY | os.O_CREAT)
+                code = carry_out(step)
+            except BaseException as error:
+                complain(error)
+            finally:
+                os._exit(code)
+        code = code_of(wait_for(pid))
+        if code == 0 and os.path.exists(written):
+            return {"kind": kind}
+        with open(log) as file:
+            why = file.read().strip().splitlines()
+        return {"why": why[-1] if why else "what was hidden could be seen"}
+
+
+if __name__ == "__main__":
+    serve()
