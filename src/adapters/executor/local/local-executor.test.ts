@@ -104,6 +104,51 @@ describe('the local executor', () => {
     expect((await executor.observe(dir)).state).toBe('absent')
   })
 
+  const launchers = () =>
+    spawnSync('pgrep', ['-P', String(process.pid), '-f', launcherScript], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter(Boolean)
+      .map(Number)
+
+  it('loses nothing with the process that begins commands: what runs runs on, and the next is begun by another', async () => {
+    const [first, second] = [join(folder, 'before'), join(folder, 'after')]
+    await executor.start({ dir: first, cwd: folder, command: 'sleep 0.3; echo whole; exit 4', env })
+    for (const pid of launchers()) process.kill(pid, 'SIGKILL')
+    await executor.start({ dir: second, cwd: folder, command: 'exit 5', env })
+    expect((await executor.ended(second)).code).toBe(5)
+    expect((await executor.ended(first)).code).toBe(4)
+    expect(readFileSync(executor.logPath(first), 'utf8')).toBe('whole\n')
+  })
+
+  it('carries each command out at most once, and says which, however often that process is killed meanwhile', async () => {
+    const ran = join(folder, 'ran')
+    let killed = 0
+    const killing = setInterval(() => {
+      for (const pid of launchers()) {
+        process.kill(pid, 'SIGKILL')
+        killed++
+      }
+    }, 120)
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, async (_, at) => {
+        await sleep(at * 10)
+        const dir = join(folder, `often-${at}`)
+        const begun = await executor.start({ dir, cwd: folder, command: `echo ${at} >> ${ran}`, env }).then(
+          () => true,
+          () => false,
+        )
+        return begun
+          ? (await executor.ended(dir)).code === 0
+          : (await executor.observe(dir)).state === 'absent' && undefined
+      }),
+    )
+    clearInterval(killing)
+    expect(killed).toBeGreaterThan(1)
+    const lines = readFileSync(ran, 'utf8').trim().split('\n').map(Number)
+    expect(lines.toSorted((a, b) => a - b)).toEqual(outcomes.flatMap((ok, at) => (ok ? [at] : [])))
+    expect(outcomes).not.toContain(false)
+  })
+
   it('does not keep its own process alive while a command runs that nobody awaits', async () => {
     const dir = join(folder, 'unref')
     const server = await startedElsewhere(dir, 'sleep 60')
