@@ -73,6 +73,10 @@ const tasks = {
     install()
     return under24('tools/torture.mjs')
   },
+  soak() {
+    install()
+    return under24('tools/soak.mjs')
+  },
   differential() {
     install()
     return under24('tools/differential.mjs')

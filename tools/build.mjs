@@ -13,6 +13,7 @@ const bundle = await rolldown({
   input: {
     main: join(root, 'src/main.ts'),
     'onnx-thread-main': join(root, 'src/serving/models/onnx-thread-main.ts'),
+    'read-graph-main': join(root, 'src/serving/explain/read-graph-main.ts'),
   },
   platform: 'node',
   external: [/^node:/, /^[@a-z]/],

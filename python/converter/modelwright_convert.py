@@ -2,12 +2,14 @@
 
     python modelwright_convert.py REQUEST.json RESULT.json
 
-REQUEST  {"model": folder, "output": folder that is not there yet, "rows": a .csv or .parquet file or null, "tolerance": 1e-5}
+REQUEST  {"model": folder, "output": folder that is not there yet, "rows": a .csv or .parquet file or null, "tolerance": 1e-5,
+          "answerOnly": true}  leaves a classifier's probabilities out once they are proved: it answers what the original answers, no more
 RESULT   {"ok": true, "record": {...}}  the record is also written to the folder as modelwright-conversion.json
          {"ok": false, "kind": "unsupported" | "rows" | "parity" | "packages", "message": "..."}
 
 The graph takes what the signature says: one matrix where all columns are numbers, else an input per column. Its first output has the
-form of the original's answer (under `output-0`, or the signature's own name); a classifier's probabilities follow, one output per class.
+form and the type of the original's answer (under `output-0`, or the signature's own name); a classifier's probabilities follow, one
+output per class.
 Runs in the model's own environment with the converters beside its packages. A model is code: the process that runs this has no secrets.
 """
 
@@ -18,7 +20,7 @@ import shutil
 import sys
 import traceback
 
-from modelwright_parity import Unequal, prove
+from modelwright_parity import Unequal, prove, real_rows
 from modelwright_trees import Boosted, NotConvertible, lightgbm_forest, register, xgboost_forest
 
 OPSET = {"": 17, "ai.onnx.ml": 3}
@@ -52,12 +54,15 @@ def convert(request):
     original = mlflow.pyfunc.load_model(folder)
     inputs = Inputs(metadata, native)
     register()
-    problems = []
+    real, problems = None, []
     for number_type in ("double", "float"):
         try:
             graph = to_graph(native, inputs, number_type)
-            graph, answer = shape_graph(graph, native, inputs, metadata, predict_fn)
-            record = prove(graph, original, native, inputs, answer, folder=folder, rows=request["rows"], tolerance=request["tolerance"])
+            real = real or real_rows(metadata, folder, request["rows"], inputs)
+            graph, answer = shape_graph(graph, native, inputs, metadata, predict_fn, answer_type(original, real[0]))
+            record = prove(graph, original, native, inputs, answer, real=real, tolerance=request["tolerance"])
+            if request.get("answerOnly"):
+                del graph.graph.output[1:]
         except (NotConvertible, Unequal) as error:
             problems.append(error)
             if isinstance(error, Unequal) and error.kind == "rows":
@@ -71,6 +76,18 @@ def convert(request):
         return write(request["output"], graph, metadata, folder, {**record, "computes": number_type, "answer": answer.name})
     # A graph that was made and answers otherwise says more than one that could not be made.
     raise next((one for one in problems if isinstance(one, Unequal)), problems[0])
+
+
+def answer_type(original, real):
+    """ONNX's number for the type of what the original answers."""
+    import numpy
+    from onnx import TensorProto, helper
+
+    answered = original.predict(real[:1])
+    if hasattr(answered, "index") and hasattr(answered, "to_numpy"):
+        raise NotConvertible("it answers with a table, not with an array")
+    dtype = numpy.asarray(answered).dtype
+    return helper.np_dtype_to_tensor_dtype(dtype) if dtype.kind in "biuf" else TensorProto.STRING
 
 
 def words_of(error):
@@ -204,9 +221,9 @@ class Answer:
         self.name, self.further = name, further
 
 
-def shape_graph(graph, native, inputs, metadata, predict_fn):
+def shape_graph(graph, native, inputs, metadata, predict_fn, answer_kind):
     """Inputs as the signature says them, outputs as the original answers them."""
-    from onnx import TensorProto, checker, helper, numpy_helper
+    from onnx import TensorProto, checker, helper
 
     body = graph.graph
     inner = {one.name: one for one in body.input}
@@ -226,7 +243,7 @@ def shape_graph(graph, native, inputs, metadata, predict_fn):
             body.initializer.append(helper.make_tensor(own + "_axis", TensorProto.INT64, [1], [1]))
             before.append(helper.make_node("Unsqueeze", [last, own + "_axis"], [own]))
         taken.append(helper.make_tensor_value_info(name, outer, shape))
-    after, given, answer = outputs_of(body, native, metadata, predict_fn, helper, numpy_helper, TensorProto)
+    after, given, answer = outputs_of(body, native, metadata, predict_fn, answer_kind)
     nodes = before + list(body.node) + after
     del body.node[:], body.input[:], body.output[:]
     body.node.extend(nodes)
@@ -253,8 +270,10 @@ def outer_type(inputs, name, TensorProto):
     return getattr(TensorProto, kinds[dict(inputs.columns)[name]])
 
 
-def outputs_of(body, native, metadata, predict_fn, helper, numpy_helper, TensorProto):
+def outputs_of(body, native, metadata, predict_fn, kind):
+    """@param kind ONNX's number for the type of the original's answer"""
     import numpy
+    from onnx import TensorProto, helper
 
     inner = [one.name for one in body.output]
     name = answer_name(metadata)
@@ -272,21 +291,17 @@ def outputs_of(body, native, metadata, predict_fn, helper, numpy_helper, TensorP
 
     classes = getattr(native, "classes_", None)
     if classes is None or isinstance(classes, list):
-        # An outlier's or a cluster's number is told as the whole number that it is.
-        whole = body.output[0].type.tensor_type.elem_type == TensorProto.INT64
         wide = len(body.output[0].type.tensor_type.shape.dim) == 2 and body.output[0].type.tensor_type.shape.dim[1].dim_value != 1
-        kind = TensorProto.INT64 if whole else TensorProto.DOUBLE
         if predict_fn != "predict":
             raise NotConvertible("it answers by %s, which is converted of classifiers only" % predict_fn)
         give(inner[0] if wide else flat(inner[0]), name, kind, ["rows", "values"] if wide else ["rows"])
         return nodes, given, Answer(name, None)
     if predict_fn == "predict_proba" and len(inner) > 1:
-        give(inner[1], name, TensorProto.DOUBLE, ["rows", len(classes)])
+        give(inner[1], name, kind, ["rows", len(classes)])
         return nodes, given, Answer(name, None)
     if predict_fn != "predict":
         raise NotConvertible("it answers by %s; predict and predict_proba are converted" % predict_fn)
-    kinds = {"b": TensorProto.BOOL, "i": TensorProto.INT64, "u": TensorProto.INT64, "f": TensorProto.DOUBLE}
-    give(flat(inner[0]), name, kinds.get(numpy.asarray(classes).dtype.kind, TensorProto.STRING), ["rows"])
+    give(flat(inner[0]), name, kind, ["rows"])
     further = []
     if len(inner) > 1 and hasattr(native, "predict_proba") and len(classes) <= MOST_CLASSES:
         for index, one in enumerate(numpy.asarray(classes).tolist()):

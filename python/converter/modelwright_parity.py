@@ -7,6 +7,10 @@ import numpy
 MOST_ROWS = 20_000
 MOST_THRESHOLDS = 1_000
 TIE = 1e-6
+# No float of single precision, which trees compare, holds it.
+LARGE = 1e39
+# A graph's texts know no missing value: this one stands for it. The door writes it: src/serving/decide/graph-feeds.ts.
+MISSING_TEXT = "modelwright: missing"
 
 
 class Unequal(Exception):
@@ -15,11 +19,12 @@ class Unequal(Exception):
         self.kind = kind
 
 
-def prove(graph, original, native, inputs, answer, *, folder, rows, tolerance):
+def prove(graph, original, native, inputs, answer, *, real, tolerance):
+    """@param real the rows, as the signature casts them, and where they are from"""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    real, source = real_rows(original.metadata, folder, rows, inputs)
+    real, source = real
     check = Check(session, original, native, inputs, answer, tolerance)
     check.hold(real, source)
     at_thresholds = threshold_rows(native, real, inputs)
@@ -28,6 +33,7 @@ def prove(graph, original, native, inputs, answer, *, folder, rows, tolerance):
     refuses = refusals(original, real, inputs)
     for table in kept_rows(real, inputs, refuses):
         check.hold(table, "missing and infinite values")
+    refuses["large"] += unlike_when_large(check, real, inputs, refuses)
     return {
         "rows": len(real), "rowsFrom": source, "thresholdRows": len(at_thresholds), "largestDifference": check.largest, "ties": check.ties,
         "tolerance": tolerance, "refuses": refuses, "categories": categories(original, native, real, inputs),
@@ -139,10 +145,28 @@ def feeds(session, table, inputs):
         (one,) = session.get_inputs()
         return {one.name: numpy.ascontiguousarray(numpy.asarray(table, dtype=inputs.matrix_type()))}
     return {
-        name: table[name].to_numpy(dtype=object if kind == "string" else None)
+        name: texts(table[name]) if kind == "string" else table[name].to_numpy()
         for name, kind in inputs.columns
         if any(one.name == name for one in session.get_inputs())
     }
+
+
+def unlike_when_large(check, real, inputs, refuses):
+    """Columns in which sums overflow otherwise: no real value is so large, and the door refuses it."""
+    found = []
+    for column in float_columns(real, inputs):
+        if column in refuses["large"] or not holds_large(real, column):
+            continue
+        try:
+            for value in (LARGE, -LARGE):
+                check.hold(with_value(real, column, value, 20), "very large values")
+        except Unequal:
+            found.append(column)
+    return found
+
+
+def texts(column):
+    return column.astype(object).where(column.notna(), MISSING_TEXT).to_numpy(dtype=object)
 
 
 def threshold_rows(native, real, inputs):
@@ -186,15 +210,32 @@ def thresholds(native):
 
 
 def refusals(original, real, inputs):
-    """Columns in which the original raises an error on a missing or an infinite value. A graph would answer something: the door refuses for it."""
-    found = {"missing": [], "infinite": []}
-    for name, value in (("missing", numpy.nan), ("infinite", numpy.inf)):
+    """Columns in which the original raises an error on a missing, an infinite or a very large value, and whether it does of no rows at all. A graph would
+    answer something: the door refuses for it."""
+    found = {"missing": [], "infinite": [], "large": [], "empty": False}
+    for name, value in (("missing", numpy.nan), ("infinite", numpy.inf), ("large", LARGE)):
         for column in float_columns(real, inputs):
+            if name == "large" and not holds_large(real, column):
+                continue
             try:
                 original.predict(with_value(real, column, value))
             except Exception:
                 found[name].append(column)
+    for column in [column for column, kind in inputs.columns if kind == "string"]:
+        try:
+            for value in (None, numpy.nan):
+                original.predict(with_text(real, column, value))
+        except Exception:
+            found["missing"].append(column)
+    try:
+        original.predict(real[:0])
+    except Exception:
+        found["empty"] = True
     return found
+
+
+def holds_large(real, column):
+    return (real[column] if hasattr(real, "columns") else real).dtype.itemsize > 4
 
 
 def float_columns(real, inputs):
@@ -218,6 +259,10 @@ def kept_rows(real, inputs, refuses):
         for column in float_columns(real, inputs):
             if column not in refuses[name]:
                 yield with_value(real, column, value, 20)
+    for column, kind in inputs.columns:
+        if kind == "string" and column not in refuses["missing"]:
+            for value in (None, numpy.nan):
+                yield with_text(real, column, value, 20)
 
 
 def categories(original, native, real, inputs):
@@ -242,9 +287,9 @@ def categories(original, native, real, inputs):
     return refused
 
 
-def with_text(real, column, text):
-    table = real[:1].copy()
-    table[column] = [text]
+def with_text(real, column, text, rows=1):
+    table = real[:rows].copy()
+    table[column] = numpy.array([text] * len(table), dtype=object)
     return table
 
 

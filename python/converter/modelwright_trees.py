@@ -42,7 +42,7 @@ class Forest:
 
         kind = TensorProto.DOUBLE if self.dtype == numpy.float64 else TensorProto.FLOAT
         # ONNX Runtime takes a tree's first row for its root.
-        tree, node, feature, mode, value, yes, no, missing = zip(*sorted(self.nodes, key=lambda row: row[:2]))
+        tree, node, feature, mode, value, yes, no, missing, cover = zip(*sorted(self.nodes, key=lambda row: row[:2]))
         leaf_tree, leaf_node, target, weight = zip(*self.leaves)
         numbers = {"nodes_values": value, "target_weights": weight}
         if kind == TensorProto.DOUBLE:
@@ -51,6 +51,9 @@ class Forest:
             }
         else:
             tensors = {name: [float(one) for one in values] for name, values in numbers.items()}
+        # What came through each node in training: explanations need it, ONNX Runtime does not look at it. A chain of categories has none.
+        if not self.truncated and all(one is not None and one > 0 for one in cover):
+            tensors["nodes_hitrates"] = [float(one) for one in cover]
         return {
             "n_targets": self.targets, "aggregate_function": "SUM", "post_transform": "NONE",
             "nodes_treeids": list(tree), "nodes_nodeids": list(node), "nodes_featureids": list(feature), "nodes_modes": list(mode),
@@ -67,15 +70,15 @@ class TreeRows:
         self.count += 1
         return self.count - 1
 
-    def branch(self, node, feature, mode, value, yes, no, missing_goes_to_yes):
-        self.forest.nodes.append((self.tree, node, int(feature), mode, float(value), yes, no, int(missing_goes_to_yes)))
+    def branch(self, node, feature, mode, value, yes, no, missing_goes_to_yes, cover=None):
+        self.forest.nodes.append((self.tree, node, int(feature), mode, float(value), yes, no, int(missing_goes_to_yes), cover))
 
-    def leaf_of_several(self, node, values):
-        self.forest.nodes.append((self.tree, node, 0, LEAF, 0.0, 0, 0, 0))
+    def leaf_of_several(self, node, values, cover=None):
+        self.forest.nodes.append((self.tree, node, 0, LEAF, 0.0, 0, 0, 0, cover))
         self.forest.leaves += [(self.tree, node, target, float(value)) for target, value in enumerate(values)]
 
-    def leaf(self, node, target, value):
-        self.forest.nodes.append((self.tree, node, 0, LEAF, 0.0, 0, 0, 0))
+    def leaf(self, node, target, value, cover=None):
+        self.forest.nodes.append((self.tree, node, 0, LEAF, 0.0, 0, 0, 0, cover))
         self.forest.leaves.append((self.tree, node, target, float(value)))
 
 
@@ -102,7 +105,8 @@ def lightgbm_forest(booster):
 def add_lightgbm_node(tree, node, target):
     here = tree.reserve()
     if "leaf_value" in node:
-        tree.leaf(here, target, node["leaf_value"])
+        # A tree of one leaf says no number of rows; any does.
+        tree.leaf(here, target, node["leaf_value"], node.get("leaf_count", 1))
         return here
     yes = add_lightgbm_node(tree, node["left_child"], target)
     no = add_lightgbm_node(tree, node["right_child"], target)
@@ -125,7 +129,7 @@ def add_lightgbm_node(tree, node, target):
         raise NotConvertible("it takes zeros for missing values (zero_as_missing), which a graph of trees cannot")
     # Where training met no missing value, LightGBM takes one for 0.
     goes_left = node["default_left"] if missing == "NaN" else 0.0 <= threshold
-    tree.branch(here, feature, TRUE_IF_AT_MOST, threshold, yes, no, goes_left)
+    tree.branch(here, feature, TRUE_IF_AT_MOST, threshold, yes, no, goes_left, node.get("internal_count"))
     return here
 
 
@@ -172,14 +176,15 @@ def add_xgboost_tree(tree, written, target):
     if any(written.get("split_type", [])):
         raise NotConvertible("it splits by categories (enable_categorical), whose codes no request carries")
     left, right, value = written["left_children"], written["right_children"], written["split_conditions"]
+    cover = written.get("sum_hessian") or [None] * len(left)
     tree.count = len(left)
     for node in range(len(left)):
         if left[node] < 0:
-            tree.leaf(node, target, value[node])
+            tree.leaf(node, target, value[node], cover[node])
         else:
             threshold = float(numpy.float32(value[node]))
             missing_goes_left = bool(written["default_left"][node])
-            tree.branch(node, written["split_indices"][node], TRUE_IF_LESS, threshold, left[node], right[node], missing_goes_left)
+            tree.branch(node, written["split_indices"][node], TRUE_IF_LESS, threshold, left[node], right[node], missing_goes_left, cover[node])
 
 
 def xgboost_link(objective):
@@ -222,10 +227,11 @@ def add_histogram_tree(tree, nodes, target):
     tree.count = len(nodes)
     for index, node in enumerate(nodes):
         if node["is_leaf"]:
-            tree.leaf(index, target, node["value"])
+            tree.leaf(index, target, node["value"], node["count"])
         else:
             yes, no = int(node["left"]), int(node["right"])
-            tree.branch(index, node["feature_idx"], TRUE_IF_AT_MOST, node["num_threshold"], yes, no, bool(node["missing_go_to_left"]))
+            missing_goes_left = bool(node["missing_go_to_left"])
+            tree.branch(index, node["feature_idx"], TRUE_IF_AT_MOST, node["num_threshold"], yes, no, missing_goes_left, node["count"])
 
 
 # scikit-learn's trees, alone and in forests
@@ -249,12 +255,13 @@ def plain_forest(model):
 def add_plain_tree(rows, tree, values):
     rows.count = tree.node_count
     missing_goes_left = getattr(tree, "missing_go_to_left", numpy.zeros(tree.node_count))
+    cover = tree.weighted_n_node_samples
     for node in range(tree.node_count):
         left, right = int(tree.children_left[node]), int(tree.children_right[node])
         if left < 0:
-            rows.leaf_of_several(node, values[node])
+            rows.leaf_of_several(node, values[node], cover[node])
         else:
-            rows.branch(node, tree.feature[node], TRUE_IF_AT_MOST, tree.threshold[node], left, right, bool(missing_goes_left[node]))
+            rows.branch(node, tree.feature[node], TRUE_IF_AT_MOST, tree.threshold[node], left, right, bool(missing_goes_left[node]), cover[node])
 
 
 # Into a graph

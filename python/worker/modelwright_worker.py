@@ -7,7 +7,8 @@ The gateway talks to it through stdin and stdout in frames: 4 bytes length of wh
 
     in    {"op": "predict", "id": 7, "form": "json" | "csv" | "parquet", "drop": ["column", ...]}   body: the client's own bytes
           {"op": "infer", "id": 7, "layout": "columns" | "matrix" | "tensors" | "one" | "free", "parameters": {...},
-           "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...]}                body: the tensors' bytes in a row
+           "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...],
+           "scores": true?}  for an explanation: probabilities where the model has them            body: the tensors' bytes in a row
     out   {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
           {"op": "failed", "stage": "load" | "warm", "message": "..."}                    instead of it; the process ends
           {"op": "answer", "id": 7, "ok": true}                                           body: {"predictions": ...}
@@ -24,7 +25,7 @@ import io
 import json
 import math
 import os
-import queue
+import select
 import struct
 import sys
 import threading
@@ -43,12 +44,12 @@ class BadRequest(Exception):
 def main():
     requests, answers = take_over_pipes()
     die_with_parent()
-    waiting = queue.Queue()
-    # A thread, so that the end of stdin ends the process even while the model loads or computes.
-    threading.Thread(target=read_frames, args=(requests, waiting), daemon=True).start()
+    # A thread, so that the end of stdin ends the process even while the model loads or computes. It reads nothing: handing each request
+    # from thread to thread would cost as much as a small model.
+    threading.Thread(target=die_at_end, args=(requests.fileno(),), daemon=True).start()
     model = load_and_warm(sys.argv[1], answers)
     while True:
-        header, body = waiting.get()
+        header, body = read_frame(requests)
         reply, text = answer(model, header, body)
         write_frame(answers, reply, text)
 
@@ -76,16 +77,25 @@ def die_with_parent():
         pass  # Elsewhere the end of stdin must do.
 
 
-def read_frames(requests, waiting):
-    while True:
-        head = requests.read(8)
-        if len(head) < 8:
-            os._exit(0)
-        total, header_length = struct.unpack(">II", head)
-        payload = requests.read(total - 4)
-        if len(payload) < total - 4:
-            os._exit(0)
-        waiting.put((json.loads(payload[:header_length]), payload[header_length:]))
+def die_at_end(requests):
+    """Waits until the gateway closes its side of stdin; what is still unread nobody waits for."""
+    closing = select.poll()
+    # Of a socket, as Node gives it, the half-close is told by RDHUP; of a pipe by HUP, which is told unasked.
+    closing.register(requests, getattr(select, "POLLRDHUP", 0))
+    while not closing.poll():
+        pass
+    os._exit(0)
+
+
+def read_frame(requests):
+    head = requests.read(8)
+    if len(head) < 8:
+        os._exit(0)
+    total, header_length = struct.unpack(">II", head)
+    payload = requests.read(total - 4)
+    if len(payload) < total - 4:
+        os._exit(0)
+    return json.loads(payload[:header_length]), payload[header_length:]
 
 
 def write_frame(answers, header, body=b""):
@@ -144,7 +154,8 @@ def answer(model, header, body):
     except Exception as error:
         return {**reply, **refusal(error), "kind": "schema"}, b""
     try:
-        more, answered = write(call(model, data, params))
+        predicted = scores(model, data) if header.get("scores") else None
+        more, answered = write(call(model, data, params) if predicted is None else predicted)
         return {**reply, "ok": True, **more}, answered
     except Exception as error:
         refused = refusal(error)
@@ -160,6 +171,18 @@ def call(model, data, params):
     if params and "params" in inspect.signature(model.predict).parameters:
         return model.predict(data, params=params)
     return model.predict(data)
+
+
+def scores(model, data):
+    """A label cannot be explained, the probability of each class can: as a table of them; None where the model has none."""
+    import pandas
+
+    raw = getattr(model, "get_raw_model", lambda: None)()
+    has_them = hasattr(raw, "predict_proba") and hasattr(raw, "classes_") and not isinstance(raw.classes_, list)
+    if not has_them or isinstance(data, dict):
+        return None
+    found = raw.predict_proba(data)
+    return pandas.DataFrame(found, columns=["probability_%s" % one for one in raw.classes_])
 
 
 def refusal(error):

@@ -17,8 +17,9 @@ export type DatasetVersion = {
   createdAt: EpochMs
 }
 
-/** Where it came from: a commit's file; rows that production saw and that were labelled; or the first with the second added. */
+/** Where it came from: a commit's file; what lay at an address; rows that production saw and that were labelled; or the first with the second added. */
 export type DatasetOrigin =
   | { kind: 'git'; path: string }
+  | { kind: 'address'; address: string }
   | { kind: 'labelled predictions'; environment: string; until: EpochMs }
   | { kind: 'joined'; base: Digest; added: Digest }

@@ -8,6 +8,7 @@ import type { ExportModelFlags } from './export-model.ts'
 import type { GcOptions } from './gc.ts'
 import type { ImportOptions } from './import-command.ts'
 import type { LineageOptions } from './lineage.ts'
+import type { EraseOptions } from './predictions.ts'
 import type { ProvenanceOptions } from './provenance.ts'
 import type { ReproduceOptions } from './reproduce.ts'
 import type { RunOptions } from './run.ts'
@@ -332,6 +333,23 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
       ),
     )
 
+  const logged = command('run', 'predictions', 'what the log of predictions keeps of people', [
+    'modelwright predictions erase --subject patient-4711',
+    'modelwright predictions erase --subject 4711 --column patient_id --environment production',
+    'modelwright predictions erasures',
+  ])
+  logged
+    .command('erase')
+    .description("remove a person's rows from the log: those whose key, declared subject or named column is the value")
+    .requiredOption('--subject <key>', 'the value that names the person; it is written down nowhere, only its hash')
+    .option('--environment <name>', 'only of this one; else of all of the project')
+    .option('--column <name>', 'a column of the inputs that may name the person too')
+    .action(act(async (context, options: EraseOptions) => (await import('./predictions.ts')).erase(context, options)))
+  logged
+    .command('erasures')
+    .description('list what was removed, and whether all of it is gone')
+    .action(act(async (context) => (await import('./predictions.ts')).erasures(context)))
+
   command('decide', 'retrain [environment]', 'retrain now, whatever cool-down and budget say', [
     'modelwright retrain production --note "new scanner in ward 3"',
   ])
@@ -375,12 +393,20 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     )
     .option('--no-conda', 'the same as --env-manager local')
     .option('--pass-env <names>', "variables that the model's code may see, separated by commas")
+    .option(
+      '--convert <when>',
+      'to ONNX: auto (once both are proved to answer alike), on (ready only then), off',
+      'auto',
+    )
     .option('--allowed-host <names>', 'names under which it may be called on loopback, separated by commas; * is any')
     .option('--no-auth', 'needs no token beyond loopback: for containers')
     .option('--max-body-mb <size>', 'largest request', '128')
     .option('--max-batch <rows>', 'rows of several requests that an ONNX model computes at once', '64')
     .option('--batch-delay <ms>', 'how long a batch is waited for while requests come fast', '0')
     .option('--threads <count>', 'of ONNX Runtime; else by the size of the graph')
+    .option('--concurrency <count>', 'requests that are computed at once; else what the model takes')
+    .option('--queue <count>', 'requests that may wait besides (256); more are answered 429')
+    .option('--explain-rows <count>', 'most rows that one request may ask to explain (1000)')
     .action(
       act(async (context, model: string | undefined, flags: ServeFlags) =>
         (await import('./serve.ts')).serve(context, model, flags),

@@ -1,8 +1,8 @@
-import type { ServeParts } from '../compose/serve.ts'
+import type { LocalModelParts } from '../compose/local-model.ts'
 import type { CliContext } from './context.ts'
 
 /** What commands have that work on one model in this process; Ctrl-C ends them. */
-export function localModelParts(context: CliContext): ServeParts {
+export function localModelParts(context: CliContext): LocalModelParts {
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
   return {

@@ -54,7 +54,10 @@ export async function steerRollout(
 
 /** The id of the only rollout that waits for a person and may be meant. */
 export async function waitingRollout(context: CliContext, which: string | undefined): Promise<string | undefined> {
-  const found = (await underWay(context)).filter((one) => one.state === 'waiting' && isNamed(one, which))
+  const project = await context.project()
+  const { items } = await (await context.client())(listDeployments, { params: { project } })
+  const waiting = items.flatMap(({ state, rollout }) => (rollout && state === 'waiting for a person' ? [rollout] : []))
+  const found = waiting.filter((one) => isNamed(one, which))
   return found.length === 1 ? found[0]!.id : undefined
 }
 

@@ -15,12 +15,16 @@ export type ServeFlags = {
   envManager: string
   conda: boolean
   passEnv?: string
+  convert: string
   allowedHost?: string
   auth: boolean
   maxBodyMb: string
   maxBatch: string
   batchDelay: string
   threads?: string
+  concurrency?: string
+  queue?: string
+  explainRows?: string
 }
 
 /** Serves one model until Ctrl-C; says where when it is ready. */
@@ -55,10 +59,18 @@ function settingsOf(model: string | undefined, flags: ServeFlags): ServeSettings
     batchRows: wholeNumber('--max-batch', flags.maxBatch, 1, 65_536),
     batchDelayMs: wholeNumber('--batch-delay', flags.batchDelay, 0, 10_000),
     ...(flags.threads === undefined ? {} : { threads: wholeNumber('--threads', flags.threads, 1, 1_024) }),
+    ...(flags.concurrency === undefined
+      ? {}
+      : { concurrency: wholeNumber('--concurrency', flags.concurrency, 1, 10_000) }),
+    ...(flags.queue === undefined ? {} : { queue: wholeNumber('--queue', flags.queue, 0, 100_000) }),
+    ...(flags.explainRows === undefined
+      ? {}
+      : { explainRows: wholeNumber('--explain-rows', flags.explainRows, 1, 1_000_000) }),
     allowedHosts: list(flags.allowedHost),
     ...(flags.python === undefined ? {} : { python: flags.python }),
     envManager: flags.conda ? envManagerOf(flags.envManager) : 'local',
     passEnv: list(flags.passEnv),
+    convert: convertOf(flags.convert),
     noAuth: !flags.auth,
   }
 }
@@ -78,6 +90,11 @@ function envManagerOf(text: string): ServeSettings['envManager'] {
       'Use uv or virtualenv, which make an environment of the same packages.',
     )
   throw new AppError('BadRequest', `--env-manager is "${text}".`, 'There are: local, uv, virtualenv.')
+}
+
+function convertOf(text: string): ServeSettings['convert'] {
+  if (text === 'auto' || text === 'on' || text === 'off') return text
+  throw new AppError('BadRequest', `--convert is "${text}".`, 'There are: auto, on, off.')
 }
 
 const told = ({ url, grpcPort, name, version, token }: Serving) => ({

@@ -1,11 +1,16 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { byScheme } from '../adapters/addresses/by-scheme.ts'
+import { FileAddresses } from '../adapters/addresses/files/file-addresses.ts'
+import { WebAddresses } from '../adapters/addresses/web/web-addresses.ts'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { FileTurnedClock } from '../adapters/clock/turnable/file-turned-clock.ts'
 import { UvEnvironments } from '../adapters/environments/uv/uv-environments.ts'
 import { LocalExecutor } from '../adapters/executor/local/local-executor.ts'
 import { FsObjectStore } from '../adapters/objects/fs/fs-object-store.ts'
 import { GitRepositories } from '../adapters/repository/git-cli/git-repositories.ts'
+import { parseBytes } from '../kernel/units.ts'
+import type { Addresses } from '../ports/addresses.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Environments } from '../ports/environments.ts'
 import type { Executor, ExecutorAbilities } from '../ports/executor.ts'
@@ -16,6 +21,7 @@ import { type Config, machineEnvironment } from './config.ts'
 
 /** The folders of src/adapters, by port: a test holds this list against what lies there. */
 export const adapterNames = {
+  addresses: ['files', 'web'],
   clock: ['system', 'turnable'],
   environments: ['uv'],
   executor: ['local'],
@@ -24,6 +30,7 @@ export const adapterNames = {
 } as const
 
 export type Ports = {
+  addresses: Addresses
   clock: Clock
   environments: Environments
   executor: Executor
@@ -35,6 +42,7 @@ export type Ports = {
 export function createPorts(config: Config): Ports {
   const path = config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin'
   return {
+    addresses: createAddresses(config),
     clock: createClock(config),
     environments: new UvEnvironments({
       dataDir: config.dataDir,
@@ -49,6 +57,17 @@ export function createPorts(config: Config): Ports {
     objects: new FsObjectStore(config.objectsDir),
     repositories: new GitRepositories({ root: join(config.gitDir, 'repositories'), path }),
   }
+}
+
+function createAddresses({ dataLimit, dataRoots, environment }: Config): Addresses {
+  const mostBytes = parseBytes(dataLimit)!
+  // Files carry the machine's own time, also where the server's is turned.
+  const files = new FileAddresses({
+    roots: dataRoots.split(',').filter(Boolean),
+    mostBytes,
+    clock: new SystemClock(),
+  })
+  return byScheme(files, new WebAddresses({ mostBytes, environment: machineEnvironment(environment) }))
 }
 
 export const createClock = (config: Pick<Config, 'clockFile'>): Clock =>

@@ -1,10 +1,10 @@
-import { availableParallelism, hostname } from 'node:os'
-import { join, resolve } from 'node:path'
+import { availableParallelism, hostname, totalmem } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { isPostgresUrl } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
+import { isPostgresUrl } from '../kernel/postgres-url.ts'
 import { parseDuration } from '../kernel/time.ts'
-import { parseBytes } from '../kernel/units.ts'
+import { parseBytes, parseShare } from '../kernel/units.ts'
 
 /** Everything that can be set, in one place: a flag `--data-dir` wins over `MODELWRIGHT_DATA_DIR`, that over the default. */
 const settings = z.object({
@@ -28,12 +28,41 @@ const settings = z.object({
   host: z.string().default('127.0.0.1').describe('address to listen on; beyond loopback every request needs a token'),
   port: z.coerce.number().int().min(0).max(65535).default(5000).describe("the server's port"),
   gatewayPort: z.coerce.number().int().min(0).max(65535).default(5001).describe("the gateway's port"),
+  servingMemory: z
+    .string()
+    .default('60%')
+    .refine(
+      (text) => shareOfMachine(text) !== undefined || parseBytes(text) !== undefined,
+      'say 4GB, or a share such as 60%',
+    )
+    .describe(
+      'what all models of the gateway together may take in memory; a share is of what this machine or its container has',
+    ),
+  explainRows: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(1_000)
+    .describe('rows that one request may ask the gateway to explain'),
   slots: z.coerce.number().int().min(1).default(availableParallelism()).describe('steps that may run at once'),
   stepLogLimit: z
     .string()
     .default('10GB')
     .refine((text) => parseBytes(text) !== undefined, 'say an amount such as 500MB or 10GB')
     .describe("how much of the disk one step's log may take; of what is more, the middle is given up"),
+  dataLimit: z
+    .string()
+    .default('20GB')
+    .refine((text) => parseBytes(text) !== undefined, 'say an amount such as 500MB or 20GB')
+    .describe('how large a file may be that data: names by its address'),
+  dataRoots: z
+    .string()
+    .default('')
+    .refine(
+      (text) => text.split(',').every((root) => root === '' || isAbsolute(root)),
+      'say folders by their whole paths',
+    )
+    .describe('folders, separated by commas, in which data: may name files of this machine (file:///…)'),
   pricePerHour: z.coerce
     .number()
     .min(0)
@@ -155,6 +184,20 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
     loopback: ['127.0.0.1', 'localhost', '::1'].includes(parsed.data.host),
     environment,
   }
+}
+
+/** Bytes that models may take. A container's limit counts where it is below what the machine has. */
+export function servingMemoryBytes({ servingMemory }: Pick<Settings, 'servingMemory'>): number {
+  const share = shareOfMachine(servingMemory)
+  if (share === undefined) return parseBytes(servingMemory)!
+  const limit = process.constrainedMemory() || Number.POSITIVE_INFINITY
+  return Math.floor(share * Math.min(totalmem(), limit))
+}
+
+/** Only where it is written with a percent sign: `1` is a byte. */
+function shareOfMachine(text: string): number | undefined {
+  const share = text.includes('%') ? parseShare(text) : undefined
+  return share === 0 ? undefined : share
 }
 
 /** What listens on all addresses is reached on loopback. */

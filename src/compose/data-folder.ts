@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { asStorageError } from '../db/index.ts'
 import { AppError, messageOf } from '../kernel/errors.ts'
+import { asStorageError } from '../kernel/storage-errors.ts'
 
 /** @throws AppError DataFolderUnusable, StorageFull */
 export function makeFolder(path: string): void {

@@ -1,9 +1,11 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { DataCheckRequest } from '../executions/index.ts'
+import type { StepSecrets } from '../access/index.ts'
+import { type DataCheckRequest, givesSecrets } from '../executions/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { Reference } from '../monitoring/index.ts'
+import type { DataSecret } from '../planning/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { PromotionsService } from '../promotions/index.ts'
 import { checkTable, type DataReport, isTable, profileTable, type TableProfile } from '../validation/index.ts'
@@ -30,6 +32,18 @@ function told(failure: DataReport['failures'][number]): string {
     ? failure.problem
     : `${failure.problem} ${rows.join(', ')}${failure.failedRows > rows.length ? ', …' : ''}.`
 }
+
+/** The secret that an address asks for, under the same rule as those of steps. */
+export const dataSecret =
+  (secrets: StepSecrets): DataSecret =>
+  async ({ project, dataset, secret, trigger }) => {
+    if (givesSecrets({ kind: trigger })) return (await secrets.valuesFor(project, [secret], `data:${dataset}`))[secret]!
+    throw new AppError(
+      'Forbidden',
+      `data.${dataset} asks for a secret (${secret}), which what comes from outside is not given.`,
+      'Let somebody who may push here push the commit.',
+    )
+  }
 
 const profileSeed = 0
 

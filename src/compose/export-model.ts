@@ -10,7 +10,6 @@ import packageFacts from '../../package.json' with { type: 'json' }
 import { AppError, messageOf } from '../kernel/errors.ts'
 import {
   exportFolder,
-  findModel,
   folderEntries,
   pythonFolder,
   readMlmodel,
@@ -19,7 +18,7 @@ import {
   writeOciLayout,
 } from '../serving/serve/index.ts'
 import { type ConvertSettings, convertToOnnx } from './convert.ts'
-import { downloadByMlflow, localPython, type ServeParts } from './serve.ts'
+import { findLocalModel, type LocalModelParts } from './local-model.ts'
 
 export type ExportSettings = Omit<ConvertSettings, 'output'> & {
   /** A folder for the graph, its signature and examples. */
@@ -33,7 +32,7 @@ export type ExportSettings = Omit<ConvertSettings, 'output'> & {
 export type Exported = { name: string; version: string; folder?: string; oci?: { path: string; digest: string } }
 
 /** Gives a model to other software. A model that is not ONNX is converted first. @throws AppError ConversionRefused */
-export async function exportModel(settings: ExportSettings, parts: ServeParts): Promise<Exported> {
+export async function exportModel(settings: ExportSettings, parts: LocalModelParts): Promise<Exported> {
   const { cwd } = parts
   const targets = [settings.folder, settings.oci].flatMap((one) => (one === undefined ? [] : [resolve(cwd, one)]))
   const taken = targets.find((path) => existsSync(path))
@@ -56,21 +55,14 @@ export async function exportModel(settings: ExportSettings, parts: ServeParts): 
   }
 }
 
-async function onnxFolder(settings: ExportSettings, scratch: string, parts: ServeParts) {
-  const { environment, cwd } = parts
-  const found = await findModel(settings.model, {
-    tracking: parts.tracking,
-    downloads: join(scratch, 'model'),
-    cwd,
-    byMlflow: async (uri, folder) =>
-      downloadByMlflow(await localPython(settings, environment), uri, folder, environment),
-  })
+async function onnxFolder(settings: ExportSettings, scratch: string, parts: LocalModelParts) {
+  const found = await findLocalModel(settings.model, join(scratch, 'model'), settings, parts)
   if (readMlmodel(found.folder).onnxFile) return found
   const { folder } = await convertToOnnx({ ...settings, model: found.folder, output: join(scratch, 'onnx') }, parts)
   return { ...found, folder }
 }
 
-async function image(model: string, name: string, version: string, settings: ExportSettings, { cwd }: ServeParts) {
+async function image(model: string, name: string, version: string, settings: ExportSettings, { cwd }: LocalModelParts) {
   const path = resolve(cwd, settings.oci!)
   const beside = `${path}.partial`
   rmSync(beside, { recursive: true, force: true })

@@ -2,7 +2,7 @@ import { ownerTokenAt } from '../access/index.ts'
 import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './adapters.ts'
-import { type Config, machineEnvironment } from './config.ts'
+import { type Config, machineEnvironment, servingMemoryBytes } from './config.ts'
 import { lockAsMember } from './data-folder.ts'
 import { createLog } from './log.ts'
 import { writeFacts } from './supervisor.ts'
@@ -19,6 +19,8 @@ export async function startGateway(config: Config, signal: AbortSignal): Promise
     clock: createClock(config),
     signal,
     allowedHosts: config.allowedHost.split(',').filter(Boolean),
+    memoryBytes: servingMemoryBytes(config),
+    explainRows: config.explainRows,
     workerEnv: machineEnvironment(config.environment),
     // Beyond loopback a prediction needs a token as well.
     ...(config.loopback ? {} : { token: ownerTokenAt(config.ownerTokenPath) }),

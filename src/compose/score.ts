@@ -4,17 +4,17 @@ import { join, resolve } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { parseProjectFile } from '../projects/index.ts'
 import { inputContract } from '../serving/index.ts'
+import { fileDigest, readMlmodel, recordScoring, runScoring, type ScoringResult } from '../serving/serve/index.ts'
 import {
-  fileDigest,
-  findModel,
-  readMlmodel,
-  recordScoring,
-  runScoring,
-  type ScoringResult,
-} from '../serving/serve/index.ts'
-import { downloadByMlflow, localPython, passedEnvironment, pythonFor, quietLog, type ServeParts } from './serve.ts'
+  findLocalModel,
+  type LocalModelParts,
+  type PythonSettings,
+  passedEnvironment,
+  pythonFor,
+  quietLog,
+} from './local-model.ts'
 
-export type ScoreSettings = {
+export type ScoreSettings = PythonSettings & {
   /** A path, `models:/…`, `runs:/…`. */
   model: string
   input: string
@@ -25,8 +25,6 @@ export type ScoreSettings = {
   onBad: 'reject' | 'fail'
   restart: boolean
   threads?: number
-  python?: string
-  envManager: 'local' | 'uv' | 'virtualenv'
   passEnv: readonly string[]
   record: boolean
 }
@@ -42,7 +40,7 @@ export type ScoredTable = ScoringResult & {
 /** Scores a table from this process; a registered model's scoring is written down on its server. */
 export async function scoreWithModel(
   settings: ScoreSettings,
-  parts: ServeParts,
+  parts: LocalModelParts,
   progress: (rows: number) => void,
 ): Promise<ScoredTable> {
   const { environment, cwd, signal } = parts
@@ -50,13 +48,7 @@ export async function scoreWithModel(
   const startedAt = clock.now()
   const scratch = mkdtempSync(join(tmpdir(), 'modelwright-score-'))
   try {
-    const found = await findModel(settings.model, {
-      tracking: parts.tracking,
-      downloads: join(scratch, 'model'),
-      cwd,
-      byMlflow: async (uri, folder) =>
-        downloadByMlflow(await localPython(settings, environment), uri, folder, environment),
-    })
+    const found = await findLocalModel(settings.model, join(scratch, 'model'), settings, parts)
     const scored = await runScoring({
       modelPath: found.folder,
       name: found.name,
@@ -80,12 +72,19 @@ export async function scoreWithModel(
     const outputDigest = await fileDigest(scored.output)
     const endedAt = clock.now()
     const told = { ...scored, model: found.name, version: found.version, outputDigest, tookMs: endedAt - startedAt }
-    if (!settings.record || !settings.model.startsWith('models:')) return told
-    const record = { ...told, input: resolve(cwd, settings.input), user: userOf(environment), startedAt, endedAt }
-    return {
-      ...told,
-      runId: await recordScoring(record, await parts.tracking(), environment.MLFLOW_RUN_ID || undefined),
+    const isRegistered = settings.model.startsWith('models:')
+    const stepsRun = environment.MODELWRIGHT_STEP === '1' ? environment.MLFLOW_RUN_ID : undefined
+    if (!settings.record || (!isRegistered && stepsRun === undefined)) return told
+    const { version: _, ...facts } = told
+    const record = {
+      ...(isRegistered ? told : facts),
+      input: resolve(cwd, settings.input),
+      user: userOf(environment),
+      startedAt,
+      endedAt,
     }
+    const runId = stepsRun ?? (environment.MLFLOW_RUN_ID || undefined)
+    return { ...told, runId: await recordScoring(record, await parts.tracking(), runId) }
   } finally {
     rmSync(scratch, { recursive: true, force: true })
   }

@@ -34,12 +34,27 @@ export const watchedDeployments =
       const at = head && (await projects.fileAt(project, head).catch(() => undefined))
       for (const { environment, serving } of await store.deployments(project)) {
         const declared = at?.file.deployments[environment]
-        if (serving && declared)
-          watched.push({ project, environment, ...serving, monitor: declared.monitor, retrain: declared.retrain })
+        if (serving && declared) {
+          const { monitor, retrain, log } = declared
+          watched.push({ project, environment, ...serving, monitor, retrain, log })
+        }
       }
     }
     return watched
   }
+
+/** Removes from the prediction log what is older than Git says it is kept, environment by environment. */
+export async function expirePredictions(
+  projects: Pick<ProjectsService, 'names' | 'desiredHead' | 'fileAt'>,
+  predictions: Pick<PredictionLog, 'expire'>,
+): Promise<void> {
+  for await (const project of projects.names()) {
+    const head = await projects.desiredHead(project)
+    const at = head && (await projects.fileAt(project, head).catch(() => undefined))
+    for (const [environment, { log }] of Object.entries(at?.file.deployments ?? {}))
+      if (log.keepMs !== undefined) await predictions.expire({ project, environment }, log.keepMs)
+  }
+}
 
 /** The interpreter of a version's own locked environment. */
 export const pythonOf =

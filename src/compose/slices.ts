@@ -31,7 +31,7 @@ import { parseBytes } from '../kernel/units.ts'
 import { LabelsService, labelEndpoints } from '../labels/index.ts'
 import { lineageEndpoints } from '../lineage/index.ts'
 import { MonitoringService, MonitoringStore, monitoringEndpoints } from '../monitoring/index.ts'
-import { Planner, PlanStore, SourceReader } from '../planning/index.ts'
+import { AddressReader, Planner, PlanStore, SourceReader } from '../planning/index.ts'
 import { ProjectsService, ProjectsStore, projectEndpoints } from '../projects/index.ts'
 import { PromotionsService, PromotionsStore, promotionEndpoints } from '../promotions/index.ts'
 import { ProvenanceService, ProvenanceStore, provenanceEndpoints } from '../provenance/index.ts'
@@ -56,14 +56,22 @@ import type { Ports } from './adapters.ts'
 import { candidateReader } from './candidate-reader.ts'
 import { championByDigest } from './champion-by-digest.ts'
 import { type Config, machineEnvironment } from './config.ts'
-import { checkData, profileOf, referenceOf } from './datasets.ts'
+import { checkData, dataSecret, profileOf, referenceOf } from './datasets.ts'
 import { openDvcObject } from './dvc-remote.ts'
 import { aliasFollowsGit as gitOwnedAliases } from './git-owned-aliases.ts'
 import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
 import { Retention, retentionEndpoints } from './retention.ts'
-import { gatewayObserver, predictionLookup, pythonOf, trafficObserver, watchedDeployments } from './serving-views.ts'
+import {
+  expirePredictions,
+  gatewayObserver,
+  predictionLookup,
+  pythonOf,
+  trafficObserver,
+  watchedDeployments,
+} from './serving-views.ts'
 import { thisMachine } from './this-machine.ts'
+import { thisProgram } from './this-program.ts'
 
 const leaseMs = 15_000
 
@@ -75,7 +83,7 @@ export type Addresses = { trackingUri: () => string; publicUrl: () => string; ga
  * subscriptions, and the loops.
  */
 export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, addresses: Addresses) {
-  const { clock, objects, executor, environments, repositories } = ports
+  const { addresses: elsewhere, clock, objects, executor, environments, repositories } = ports
   const leases = new Leases(db, clock, newId(clock.now()))
   const variable = (name: string) => config.environment[name]
 
@@ -110,7 +118,13 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
 
   const planStore = new PlanStore(db)
   const sources = new SourceReader({ db, repositories, objects, artifacts, store: planStore, clock, openDvcObject })
+  const machine = thisMachine(config.dataDir)
+  const stepSecrets = new StepSecrets({ db, clock, box: secrets, variable })
   const planner = new Planner({
+    addresses: new AddressReader({
+      ...{ addresses: elsewhere, objects, store: planStore, clock },
+      secretOf: dataSecret(stepSecrets),
+    }),
     projects,
     artifacts,
     objects,
@@ -123,8 +137,6 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     platform: `${process.platform}-${process.arch}`,
   })
 
-  const machine = thisMachine(config.dataDir)
-  const stepSecrets = new StepSecrets({ db, clock, box: secrets, variable })
   const executionsStore = new ExecutionsStore(db)
   const runner = new StepRunner({
     db,
@@ -150,6 +162,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     gpuCount: machine.gpuCount,
     trackingUri: addresses.trackingUri,
     bootstrapPath: join(pythonFolder(), 'bootstrap'),
+    program: thisProgram(),
     systemPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
     machine: { ...machine, name: config.machineName, environment: machineEnvironment(config.environment) },
     variable,
@@ -357,6 +370,11 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     new Loop('metric points', 1_000, () => tracking.settleMetrics()),
     new Loop('predictions', 1_000, () => predictions.ingest()),
     new Loop('prediction tables', 15_000, () => predictions.convert()),
+    new Loop(
+      'prediction retention',
+      600_000,
+      whileHeld('prediction retention', () => expirePredictions(projects, predictions)),
+    ),
     rolloutLoop,
     new Loop(
       'monitoring',

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
-import { asStorageError } from '../db/index.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
+import { asStorageError } from '../kernel/storage-errors.ts'
 import type { Config, SettingName } from './config.ts'
 import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
 
@@ -14,7 +14,7 @@ export type Member = (typeof family)[number]
 /** What each process of the family writes about itself under run/. */
 export type MemberFacts = { pid: number; url: string }
 
-const firstBackoffMs = 200
+const firstBackoffMs = 100
 const longestBackoffMs = 10_000
 const healthyAfterMs = 60_000
 const stopWithinMs = 40_000
@@ -57,7 +57,7 @@ export async function supervise({ config, flags, program, signal, say }: Supervi
 async function keep(member: Member, options: SupervisorOptions): Promise<void> {
   const clock = new SystemClock()
   const { config, signal, say } = options
-  let backoffMs = firstBackoffMs
+  let backoffMs = 0
   let cameUp = false
   while (!signal.aborted) {
     const startedAt = clock.now()
@@ -68,12 +68,13 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
     cameUp ||= child.exitCode === null || writtenFacts(config.runDir, member)?.pid === child.pid
     const lastWords = lastWordsOf(config, member, logFrom)
     if (!cameUp) throw couldNotStart(member, code, lastWords, logPath(config, member))
-    backoffMs = clock.now() - startedAt > healthyAfterMs ? firstBackoffMs : Math.min(backoffMs * 2, longestBackoffMs)
+    const wasWell = clock.now() - startedAt > healthyAfterMs
+    backoffMs = wasWell ? 0 : Math.min(Math.max(backoffMs * 2, firstBackoffMs), longestBackoffMs)
     const why = lastWords ? ` (${lastWords.join(': ')})` : ''
     say(
-      `${member} ended with ${code}${why}; starting it again in ${backoffMs / 1000} s (its log: ${logPath(config, member)})`,
+      `${member} ended with ${code}${why}; starting it again ${backoffMs > 0 ? `in ${backoffMs / 1000} s` : 'at once'} (its log: ${logPath(config, member)})`,
     )
-    await clock.sleep(backoffMs, signal)
+    if (backoffMs > 0) await clock.sleep(backoffMs, signal)
   }
 }
 

@@ -1,11 +1,12 @@
 import { Kysely, sql } from 'kysely'
 import { isAppError } from '../kernel/errors.ts'
+import { isPostgresUrl } from '../kernel/postgres-url.ts'
+import { asStorageError } from '../kernel/storage-errors.ts'
 import { NodeSqliteDialect } from './dialects/node-sqlite.ts'
 import { SharedPostgresDialect } from './dialects/postgres.ts'
 import type { Db, Tx } from './handle.ts'
 import { migrate } from './migrate.ts'
 import { hasNews } from './outbox.ts'
-import { asStorageError } from './storage-errors.ts'
 import type { Tables } from './tables.ts'
 import { type Synchronising, WaitingWriters } from './writers.ts'
 
@@ -35,8 +36,6 @@ export async function openDatabase(place: string, options: { durability?: Durabi
   writersOf.set(db, new WaitingWriters(db, onServer ? onPostgres(durability) : onSqlite(db, durability)))
   return db
 }
-
-export const isPostgresUrl = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
 
 const writersOf = new WeakMap<Db, WaitingWriters>()
 

@@ -6,7 +6,7 @@ import type { Log } from '../ports/log.ts'
 import type { ProjectsService } from '../projects/index.ts'
 import { type Candidate, type Capacity, chooseSteps, type Load, weightOf } from './decide/choose-steps.ts'
 import { type Moves, nextMoves } from './decide/next-moves.ts'
-import { type Execution, type ExecutionNode, factsOf } from './execution.ts'
+import { type Execution, type ExecutionNode, factsOf, isPreparation } from './execution.ts'
 import type { ExecutionsStore } from './executions-store.ts'
 import type { FanOut } from './fan-out.ts'
 import { LiveExecution } from './live-execution.ts'
@@ -106,11 +106,15 @@ export class ExecutionEngine {
       known.execution.state = execution.state
       const changed = this.#changed.get(execution.id) ?? []
       this.#changed.delete(execution.id)
+      let isFixedAnew = false
       for (const id of changed) {
         const node = await this.#parts.store.node(execution.id, id)
         if (node) known.set(node)
+        isFixedAnew ||= node?.kind === 'data'
       }
-      return known
+      if (!isFixedAnew) return known
+      // What was fetched is now among what the execution was made from.
+      execution.fixed = (await this.#parts.store.execution(execution.id))!.fixed
     }
     this.#changed.delete(execution.id)
     const { store, clock, db } = this.#parts
@@ -197,7 +201,7 @@ export class ExecutionEngine {
       case 'decided later':
         return node.kind === 'fan-out' && decision.after.length === 0 && (await this.#fanOut(live, node))
       case 'runs':
-        if (node.kind === 'environment') await this.#start(live, node, decision, turn)
+        if (isPreparation(node)) await this.#start(live, node, decision, turn)
         else live.queue(node.id, this.#withWarning(live, node, decision), now)
         return false
     }
@@ -275,7 +279,7 @@ export class ExecutionEngine {
     const key = `${execution.id} ${node.id}`
     if (this.#inHand.has(key)) return
     const cancelled = new AbortController()
-    this.#inHand.set(key, { cancelled, load: node.kind === 'environment' ? undefined : live.load(node.id) })
+    this.#inHand.set(key, { cancelled, load: isPreparation(node) ? undefined : live.load(node.id) })
     const carrying = this.#parts.runner
       .carry({ execution, context, node, cancelled: cancelled.signal, shutdown })
       .catch(async (error: unknown) => {

@@ -101,6 +101,9 @@ export type ExecutionNode = PlanNode & {
   failure?: FailureKind
 }
 
+/** What stands before steps: it runs no command of the project's, so it has neither a run nor a workspace. */
+export const isPreparation = ({ kind }: Pick<PlanNode, 'kind'>): boolean => kind === 'environment' || kind === 'data'
+
 export const isOver = (state: NodeState): boolean => state !== 'waiting' && state !== 'starting' && state !== 'running'
 
 export const endedWell = (state: NodeState): boolean => state === 'succeeded' || state === 'reused'

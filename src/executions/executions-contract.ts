@@ -20,7 +20,7 @@ const decisionShape = z.object({
 export const planNodeShape = z.object({
   id: z.string(),
   /** `fan-out`: one step for each item of a list; `matrix`: many nodes shown as one, only where they are folded. */
-  kind: z.enum(['environment', 'step', 'champion evaluation', 'fan-out', 'matrix']),
+  kind: z.enum(['environment', 'data', 'step', 'champion evaluation', 'fan-out', 'matrix']),
   step: z.string(),
   after: z.array(z.string()),
   decision: decisionShape.optional(),
@@ -77,7 +77,16 @@ export const executionShape = z.object({
 export const executionDetailShape = executionShape.extend({
   subject: z.string(),
   author: z.string(),
-  data: z.array(z.object({ dataset: z.string(), path: z.string(), digest: z.string(), size: z.number() })),
+  data: z.array(
+    z.object({
+      dataset: z.string(),
+      path: z.string(),
+      digest: z.string(),
+      size: z.number(),
+      /** Where it was fetched from; absent: from the commit. */
+      address: z.string().optional(),
+    }),
+  ),
   nodes: z.array(nodeShape),
 })
 

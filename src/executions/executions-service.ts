@@ -4,7 +4,7 @@ import { AppError, isAppError } from '../kernel/errors.ts'
 import type { AppEvent } from '../kernel/events.ts'
 import { type CommitId, type ExecutionId, newId } from '../kernel/ids.ts'
 import type { Actor } from '../kernel/route.ts'
-import { graphOf, type Plan, type Planner, type PlanRequest } from '../planning/index.ts'
+import { nodesOf, type Plan, type Planner, type PlanRequest } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Repositories } from '../ports/repository.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type ProjectsService,
   projectFileName,
 } from '../projects/index.ts'
+import { datasetVersionOf } from './dataset-version.ts'
 import { type Folded, type Folding, foldNodes } from './decide/fold-nodes.ts'
 import {
   type Execution,
@@ -86,20 +87,10 @@ export class ExecutionsService {
       requestedBy: request.requestedBy,
       createdAt: now,
     }
-    const nodes = graphOf(context.file, {
-      ...(request.only ? { only: request.only } : {}),
-      champions: Object.keys(context.champions),
-    })
+    const nodes = nodesOf(context, request.only)
     const created = await transact(db, async (tx) => {
-      for (const { dataset, digest, path } of Object.values(fixed.data))
-        await this.#parts.artifacts.recordDatasetVersion(tx, {
-          project: request.project,
-          dataset,
-          digest,
-          rows: undefined,
-          origin: { kind: 'git', path },
-          createdAt: now,
-        })
+      for (const input of Object.values(fixed.data))
+        await this.#parts.artifacts.recordDatasetVersion(tx, datasetVersionOf(request.project, input, now))
       return store.create(tx, execution, request.cause, nodes)
     })
     if (!created) return { execution: (await store.byCause(request.cause))!, existed: true }
@@ -182,10 +173,7 @@ export class ExecutionsService {
       resumes: left.id,
       createdAt: now,
     }
-    const nodes = graphOf(file, {
-      ...(left.only ? { only: left.only } : {}),
-      champions: Object.keys(left.fixed.champions),
-    })
+    const nodes = nodesOf({ ...left.fixed, file }, left.only)
     const created = await transact(db, (tx) => store.create(tx, execution, by.cause, nodes))
     if (!created) return (await store.byCause(by.cause))!
     this.#parts.wake()

@@ -4,7 +4,7 @@ import type { Tables } from '../db/tables.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import type { CommitId, ExecutionId, RunId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
-import type { NodeDecision, PlanNode, StepResult } from '../planning/index.ts'
+import type { DataInput, NodeDecision, PlanNode, StepResult } from '../planning/index.ts'
 import { type FailureKind, type Item, mostSteps } from '../projects/index.ts'
 import type { LightNode } from './decide/fold-nodes.ts'
 import {
@@ -131,6 +131,21 @@ export class ExecutionsStore {
         },
         now,
       )
+  }
+
+  /** A dataset that was awaited, once it is there. */
+  async fixData(tx: Tx, id: ExecutionId, input: DataInput): Promise<void> {
+    const row = tx.updateTable('executions').where('id', '=', id)
+    // Changed before it is read, so that no other transaction is between the two.
+    const { fixed } = await row
+      .set((e) => ({ fixed: e.ref('fixed') }))
+      .returning('fixed')
+      .executeTakeFirstOrThrow()
+    const { data, awaited = {}, ...others } = JSON.parse(fixed) as Execution['fixed']
+    const { [input.dataset]: _, ...open } = awaited
+    const known = { ...others, data: { ...data, [input.dataset]: input } }
+    const now = Object.keys(open).length > 0 ? { ...known, awaited: open } : known
+    await row.set({ fixed: JSON.stringify(now) }).execute()
   }
 
   async changeNode(

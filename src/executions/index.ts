@@ -1,6 +1,7 @@
 // Carries a plan out: queue, leases, workspaces, adoption after a crash, logs, cancel. Each step is an MLflow run.
 // Owns the tables executions and execution_nodes and the folder work/. Never judges a model and never deploys one.
 
+export { givesSecrets } from './decide/gives-secrets.ts'
 export {
   type Execution,
   type ExecutionNode,

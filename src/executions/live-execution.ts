@@ -105,6 +105,9 @@ export class LiveExecution {
     if (!endedWell(node.state)) return
     if (node.result) this.#outcomes.set(node.id, { result: node.result })
     else if (node.kind === 'fan-out') this.#outcomes.set(node.id, { joined: true })
-    else if (node.decision && 'key' in node.decision) this.#outcomes.set(node.id, { environment: node.decision.key })
+    else if (node.decision && 'key' in node.decision) {
+      const { key } = node.decision
+      this.#outcomes.set(node.id, node.kind === 'data' ? { data: key } : { environment: key })
+    }
   }
 }

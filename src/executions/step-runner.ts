@@ -11,9 +11,10 @@ import type { FailureKind } from '../projects/index.ts'
 import { artifactFolderOf } from '../tracking/index.ts'
 import { type Ended, executedNotebook, type Failure, failureOfAttempt, undeclared } from './attempt-end.ts'
 import { AttemptSecrets } from './attempt-secrets.ts'
+import { datasetVersionOf } from './dataset-version.ts'
 import { afterFailure } from './decide/after-failure.ts'
 import { runTags } from './decide/run-tags.ts'
-import { controlsOf, type Execution, type ExecutionNode } from './execution.ts'
+import { controlsOf, type Execution, type ExecutionNode, isPreparation } from './execution.ts'
 import type { ExecutionsStore, NodeChange } from './executions-store.ts'
 import { GpuDevices } from './gpu-devices.ts'
 import { maskFile, StepLog } from './step-log.ts'
@@ -53,7 +54,7 @@ export class StepRunner {
 
   #logPath(executionId: string, node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>): string {
     const { dir } = this.folders(executionId, node)
-    return node.kind === 'environment' ? join(dir, 'log') : this.#parts.executor.logPath(dir)
+    return isPreparation(node) ? join(dir, 'log') : this.#parts.executor.logPath(dir)
   }
 
   /** The one way to read what a node wrote: secrets are masked in it. */
@@ -78,7 +79,7 @@ export class StepRunner {
     const announced: ExecutionNode = { ...node, state: 'starting', decision, attempt: node.attempt + 1, startedAt: now }
     const experimentId = await this.#experimentOf(execution.project)
     await transact(this.#parts.db, async (tx) => {
-      if (node.kind !== 'environment') {
+      if (!isPreparation(node)) {
         announced.runId = newHexId(now) as RunId
         await this.#parts.tracking.startRun(tx, {
           runId: announced.runId,
@@ -111,13 +112,14 @@ export class StepRunner {
   async carry(work: Work): Promise<void> {
     try {
       if (work.node.kind === 'environment') await this.#carryEnvironment(work)
+      else if (work.node.kind === 'data') await this.#carryData(work)
       else await this.#carryStep(work)
     } catch (error) {
       if (work.shutdown.aborted) return
       if (!isAppError(error) || error.culprit === 'ours') throw error
       await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
     }
-    if (!work.shutdown.aborted && work.node.kind !== 'environment') this.#letGo(work)
+    if (!work.shutdown.aborted && !isPreparation(work.node)) this.#letGo(work)
   }
 
   /** What an attempt that is over still holds of the machine. */
@@ -129,14 +131,8 @@ export class StepRunner {
 
   async #carryEnvironment({ execution, context, node, cancelled, shutdown }: Work): Promise<void> {
     const { planner, environments, clock } = this.#parts
-    const log = this.#logPath(execution.id, node)
-    await mkdir(dirname(log), { recursive: true })
-    let writing = Promise.resolve()
-    const onLine = (line: string) => {
-      writing = writing.then(() => appendFile(log, `${line}\n`))
-    }
     const signal = AbortSignal.any([cancelled, shutdown])
-    try {
+    await this.#logging(execution, node, async (onLine) => {
       const request = (await planner.environmentRequest(context))!
       const lock =
         (await planner.knownLock(request, context)) ??
@@ -146,6 +142,37 @@ export class StepRunner {
       await transact(this.#parts.db, (tx) =>
         this.#change(tx, execution, node, { state: 'succeeded', decision, endedAt: clock.now() }),
       )
+    })
+  }
+
+  /** What was fetched joins what the execution was made from, in the same transaction. */
+  async #carryData({ execution, context, node, cancelled, shutdown }: Work): Promise<void> {
+    const { planner, artifacts, store, clock, db } = this.#parts
+    await this.#logging(execution, node, async (onLine) => {
+      const input = await planner.fetchData(context, node, onLine, AbortSignal.any([cancelled, shutdown]))
+      const endedAt = clock.now()
+      const decision: NodeDecision = { outcome: 'runs', key: input.digest, reasons: node.decision?.reasons ?? [] }
+      await transact(db, async (tx) => {
+        await artifacts.recordDatasetVersion(tx, datasetVersionOf(execution.project, input, endedAt))
+        await store.fixData(tx, execution.id, input)
+        await this.#change(tx, execution, node, { state: 'succeeded', decision, endedAt })
+      })
+    })
+  }
+
+  /** The log of what is no command. */
+  async #logging(
+    execution: Execution,
+    node: ExecutionNode,
+    work: (onLine: (line: string) => void) => Promise<void>,
+  ): Promise<void> {
+    const log = this.#logPath(execution.id, node)
+    await mkdir(dirname(log), { recursive: true })
+    let writing = Promise.resolve()
+    try {
+      await work((line) => {
+        writing = writing.then(() => appendFile(log, `${line}\n`))
+      })
     } finally {
       await writing
     }
@@ -379,7 +406,7 @@ export class StepRunner {
 
   /** Ends what runs of a node, whole; its carrying then settles it as cancelled. */
   async kill(executionId: string, node: ExecutionNode): Promise<void> {
-    if (node.kind !== 'environment') await this.#parts.executor.kill(this.folders(executionId, node).dir, killGraceMs)
+    if (!isPreparation(node)) await this.#parts.executor.kill(this.folders(executionId, node).dir, killGraceMs)
   }
 
   /**
@@ -387,7 +414,7 @@ export class StepRunner {
    * failed steps, which stay for their author to look into.
    */
   async clearUp(executionId: string, nodes: readonly ExecutionNode[]): Promise<void> {
-    const carried = nodes.filter((node) => node.attempt > 0 && node.kind !== 'environment')
+    const carried = nodes.filter((node) => node.attempt > 0 && !isPreparation(node))
     if (carried.length === 0) return
     await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
     const left = carried

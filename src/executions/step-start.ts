@@ -183,6 +183,7 @@ export class StepStarter {
       bootstrapPath: this.#parts.bootstrapPath,
       ...(key.pythonPath ? { packageFolders: key.pythonPath.map((folder) => join(folders.workspace, folder)) } : {}),
       systemPath: this.#parts.systemPath,
+      ...(step.score === undefined ? {} : { program: this.#parts.program }),
       variables: Object.fromEntries(variables),
       secrets,
       caches: this.#cachesOf(step),

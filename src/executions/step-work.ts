@@ -41,6 +41,8 @@ export type StepRunnerParts = {
   gpuCount: number
   trackingUri: () => string
   bootstrapPath: string
+  /** What `score:` runs: this program's root and what starts it. */
+  program: { node: string; main: string; root: string }
   systemPath: string
   machine: WatchParts['machine'] & Pick<WatchParts, 'gpus'> & { name: string; environment: Record<string, string> }
   variable: (name: string) => string | undefined

@@ -91,6 +91,16 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'A data file cannot be read as the table that it should be.',
   },
+  DataUnavailable: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'What the address of a dataset leads to cannot be had: it is not there, too large, or not allowed.',
+  },
+  DataUnreachable: {
+    status: 503,
+    culprit: 'wait',
+    meaning: 'The address of a dataset does not answer, or what it sent broke off.',
+  },
   SecretUnreadable: {
     status: 500,
     culprit: 'yours',

@@ -18,7 +18,7 @@ const commitShape = z.object({ id: z.string(), author: z.string(), subject: z.st
 const contentShape = z.object({
   digest: z.string(),
   rows: z.int().optional(),
-  origin: z.enum(['git', 'labelled predictions', 'joined', 'unknown']),
+  origin: z.enum(['git', 'address', 'labelled predictions', 'joined', 'unknown']),
   text: z.string().describe('where it came from, in words'),
   firstSeenAt: z.int().optional(),
 })

@@ -5,7 +5,7 @@ import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { LabelledRow, LabelsService } from '../labels/index.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { PredictionLog, PredictionRow } from '../serving/index.ts'
+import { notInLog, type PredictionLog, type PredictionRow } from '../serving/index.ts'
 import { alertMove } from './decide/alert-move.ts'
 import { type Finding, findingsOf, greatest, requestOf } from './decide/findings.ts'
 import { judgeQuality } from './decide/judge-quality.ts'
@@ -123,7 +123,7 @@ export class MonitoringService {
     },
   ): Promise<DriftReport> {
     const { now, rows, labels, labelled, bounds } = seen
-    const { project, environment, model, version, digest, monitor } = deployment
+    const { project, environment, model, version, digest, monitor, log } = deployment
     const answered = rows.filter(({ outcome }) => outcome === 'answered')
     const judgedBy = { drift: driftBounds(monitor.drift), minRows: bounds.minRows }
     const verdict = judgeWindow({
@@ -131,6 +131,7 @@ export class MonitoringService {
       reference: await this.#parts.referenceOf(digest),
       bounds: judgedBy.drift,
       minRows: judgedBy.minRows,
+      ...(log ? { leftOut: (column: string) => notInLog(log, column) } : {}),
     })
     const quality = judgeQuality(labelled)
     const window = {

@@ -4,7 +4,7 @@ import type { EpochMs } from '../kernel/time.ts'
 import type { Share } from '../kernel/units.ts'
 import type { FeatureProfile } from '../math/feature-profile.ts'
 import type { Interval } from '../math/intervals.ts'
-import type { Monitor, Retrain } from '../projects/index.ts'
+import type { LogPolicy, Monitor, Retrain } from '../projects/index.ts'
 import type { FeatureComparison } from './decide/compare-feature.ts'
 import type { DriftBound, DriftOutcome } from './decide/decide-drift.ts'
 
@@ -16,6 +16,8 @@ export type WatchedDeployment = Place & {
   digest: Digest
   monitor: Monitor
   retrain: Retrain
+  /** What the log keeps of its requests; absent: all. */
+  log?: LogPolicy
 }
 
 /** What a version was trained on: a profile per column, and which of the columns the model takes (empty: it has no signature). */

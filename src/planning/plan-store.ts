@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../db/index.ts'
+import { type Db, type Tx, transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { CommitId, ExecutionId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
@@ -6,6 +6,8 @@ import type { EnvironmentLock } from '../ports/environments.ts'
 import type { KeyParts, ResultOrigin, StepResult } from './plan.ts'
 
 export type KnownBlob = { digest: Digest; size: number }
+/** A state of what lies at an address, by the name that it gave to it. */
+export type SeenAt = KnownBlob & { validator: string }
 export type KeptResult = { result: StepResult; origin: ResultOrigin }
 export type EarlierResult = { parts: KeyParts; origin: ResultOrigin }
 
@@ -34,6 +36,34 @@ export class PlanStore {
       .values({ blob, digest, size })
       .onConflict((c) => c.doNothing())
       .execute()
+  }
+
+  /**
+   * What was last seen under the name of an address, by the name that it gave to that state of it. Kept among the blobs, as
+   * `at:NAME:VALIDATOR`, one row a name.
+   */
+  async lastAt(name: Digest): Promise<SeenAt | undefined> {
+    const row = await this.#db
+      .selectFrom('blob_digests')
+      .selectAll()
+      .where((e) => e.and(statesOf(name).map(([comparator, bound]) => e('blob', comparator, bound))))
+      .orderBy('blob')
+      .executeTakeFirst()
+    return row && { validator: row.blob.slice(stateOf(name, '').length), digest: row.digest as Digest, size: row.size }
+  }
+
+  async rememberAt(name: Digest, { validator, digest, size }: SeenAt): Promise<void> {
+    await transact(this.#db, async (tx) => {
+      await tx
+        .deleteFrom('blob_digests')
+        .where((e) => e.and(statesOf(name).map(([comparator, bound]) => e('blob', comparator, bound))))
+        .execute()
+      await tx
+        .insertInto('blob_digests')
+        .values({ blob: stateOf(name, validator), digest, size })
+        .onConflict((c) => c.column('blob').doUpdateSet({ digest, size }))
+        .execute()
+    })
   }
 
   async environmentLock(request: Digest): Promise<EnvironmentLock | undefined> {
@@ -189,6 +219,14 @@ const originOf = (row: ResultRow): ResultOrigin => ({
   ...(row.execution_id ? { executionId: row.execution_id as ExecutionId } : {}),
   ...(row.commit_id ? { commit: row.commit_id as CommitId } : {}),
 })
+
+const stateOf = (name: Digest, validator: string): string => `at:${name}:${validator}`
+
+/** `;` comes behind `:`. */
+const statesOf = (name: Digest): ['>=' | '<', string][] => [
+  ['>=', stateOf(name, '')],
+  ['<', `at:${name};`],
+]
 
 /** A statement takes only so many parameters. */
 function* inChunks<T>(items: readonly T[], size = 500): Generator<T[]> {

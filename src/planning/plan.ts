@@ -7,13 +7,13 @@ import type { Item, JsonScalar, ProjectFile } from '../projects/index.ts'
 
 /**
  * What a commit asks for: nodes with their order. Beside each step of the file there is one node for the Python environment, where
- * there is one, and, where a gate compares with the champion, one that evaluates the champion on the candidate's rows:
+ * there is one, one for each dataset that has to be fetched first (`data:rows`), and, where a gate compares with the champion, one that evaluates the champion on the candidate's rows:
  * `evaluate@champion`.
  */
 export type PlanNode = {
   id: string
-  kind: 'environment' | 'step' | 'champion evaluation' | 'fan-out'
-  /** The step of the file, or of a fan-out's item (`train@a`); `environment` for the environment's node. */
+  kind: 'environment' | 'data' | 'step' | 'champion evaluation' | 'fan-out'
+  /** The step of the file, or of a fan-out's item (`train@a`); for the environment and for data the node's own id. */
   step: string
   /** The item of its list that the node was made for; its group is the node of the declared name. */
   item?: Item
@@ -83,7 +83,8 @@ export type StepResult = {
 /** A file that a step may declare, with what stands in it. */
 export type SourceFile = { digest: Digest; size: number; executable: boolean }
 
-export type DataInput = { dataset: string; path: string; digest: Digest; size: number }
+/** `address`: where it came from, if not from the commit. */
+export type DataInput = { dataset: string; path: string; digest: Digest; size: number; address?: string }
 
 /** What an execution (or a plan before it) is made from: fixed when it starts, so that nothing moves under it. */
 export type PlanContext = {
@@ -94,6 +95,8 @@ export type PlanContext = {
   set: Record<string, JsonScalar>
   /** The datasets as this execution sees them, production's labelled rows included. */
   data: Record<string, DataInput>
+  /** Datasets at addresses that are not known yet, with why: the execution fetches them first, and then they are among `data`. */
+  awaited?: Record<string, string>
   /** model → the champion that the target environment's Git state names. */
   champions: Record<string, Champion>
   /** Steps that `always:` run are keyed by this. */
@@ -112,7 +115,7 @@ export type Champion = { version: number; digest: Digest; tree: Digest }
 
 /** What is known of a node that others wait for. */
 /** `joined`: a fan-out whose items all ended well; their results are under their own names. */
-export type NodeOutcome = { environment: Digest } | { result: StepResult } | { joined: true }
+export type NodeOutcome = { environment: Digest } | { data: Digest } | { result: StepResult } | { joined: true }
 
 /** Why one step runs or is reused: exactly what differs, against which earlier result, and all that its key is made of. */
 export type Explanation = {

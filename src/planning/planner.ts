@@ -1,13 +1,14 @@
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Digest, digestOf, digestOfJson } from '../kernel/digest.ts'
-import { AppError, isAppError } from '../kernel/errors.ts'
+import { AppError, bug, isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import { nearestWord } from '../kernel/nearest-word.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EnvironmentLock, EnvironmentRequest, Environments } from '../ports/environments.ts'
-import type { ObjectStore } from '../ports/object-store.ts'
+import type { ObjectStore, StoredObject } from '../ports/object-store.ts'
 import type { Quarantine } from '../ports/repository.ts'
 import {
+  type DataSource,
   declaredName,
   type JsonScalar,
   narrowedParams,
@@ -15,8 +16,9 @@ import {
   type ProjectsService,
   type Step,
 } from '../projects/index.ts'
+import type { AddressReader } from './address-reader.ts'
 import { decisionWithoutKey } from './decide/conditions.ts'
-import { graphOf, stepsNamed } from './decide/graph.ts'
+import { datasetOf, graphOf, stepsNamed } from './decide/graph.ts'
 import { keyChanges, type Locks } from './decide/key-changes.ts'
 import { commandOf, declaredPaths, keyOf, keyPartsOf, paramsOf, refuseMissingDependencies } from './decide/step-key.ts'
 import { whyItRuns } from './decide/why-it-runs.ts'
@@ -45,6 +47,7 @@ type Parts = {
   objects: ObjectStore
   environments: Environments
   sources: SourceReader
+  addresses: Pick<AddressReader, 'glance' | 'fetch'>
   store: PlanStore
   clock: Clock
   /** The registered version with that manifest, as a champion. */
@@ -126,7 +129,7 @@ export class Planner {
       commit,
       file,
       set,
-      data: request.pinned?.data ?? (await this.#dataOf(project, file, files)),
+      ...(request.pinned ? { data: request.pinned.data } : await this.#dataOf(request, file, files)),
       champions: request.pinned ? {} : await this.#championsOf(project, file),
       executionId: request.executionId,
       facts: request.facts,
@@ -141,10 +144,7 @@ export class Planner {
     const { context, files } = await this.#prepare(request)
     const outcomes = new Map<string, NodeOutcome>()
     const decisions = new Map<string, NodeDecision>()
-    const nodes = graphOf(context.file, {
-      ...(request.only ? { only: request.only } : {}),
-      champions: Object.keys(context.champions),
-    })
+    const nodes = nodesOf(context, request.only)
     const steps = nodes.map(({ id }) => id)
     const known =
       nodes.length > stepsComparedWell ? await this.#parts.store.newestByKey(request.project, steps) : new Map()
@@ -254,6 +254,7 @@ export class Planner {
       const keyless = decisionWithoutKey(context, node, outcomes)
       if (keyless) decisions.set(node.id, keyless)
       else if (node.kind === 'environment') decisions.set(node.id, await this.#decideEnvironment(context, quarantine))
+      else if (node.kind === 'data') decisions.set(node.id, decideData(context, node))
       else if (open.length > 0)
         decisions.set(node.id, { outcome: 'decided later', after: open, reasons: [`waits for ${open.join(', ')}`] })
       else {
@@ -426,9 +427,14 @@ export class Planner {
     return files
   }
 
-  async #dataOf(project: string, file: ProjectFile, files: CommitFiles): Promise<Record<string, DataInput>> {
-    const inputs: Record<string, DataInput> = {}
+  async #dataOf(
+    { project, facts }: PlanRequest,
+    file: ProjectFile,
+    files: CommitFiles,
+  ): Promise<Pick<PlanContext, 'data' | 'awaited'>> {
+    const { inputs, awaited } = await this.#dataAtAddresses(project, file, facts)
     for (const [dataset, source] of Object.entries(file.data)) {
+      if (source.address !== undefined) continue
       await files.load([source.path])
       const found = files.source(source.path)
       if (!found) {
@@ -444,7 +450,36 @@ export class Planner {
         : found
       inputs[dataset] = { dataset, path: source.path, digest, size }
     }
-    return inputs
+    return { data: inputs, ...(Object.keys(awaited).length > 0 ? { awaited } : {}) }
+  }
+
+  /** All at once: a person may wait for the plan. */
+  async #dataAtAddresses(project: string, file: ProjectFile, { trigger }: PlanContext['facts']) {
+    const inputs: Record<string, DataInput> = {}
+    const awaited: Record<string, string> = {}
+    await Promise.all(
+      Object.entries(file.data).map(async ([dataset, source]) => {
+        if (!isElsewhere(source)) return
+        const seen = await this.#parts.addresses.glance({ project, dataset, source, trigger })
+        if ('later' in seen) awaited[dataset] = seen.later
+        else inputs[dataset] = inputOf(dataset, source, seen)
+      }),
+    )
+    return { inputs, awaited }
+  }
+
+  /** What an awaited dataset is now, once it has been fetched. */
+  async fetchData(
+    { project, file, facts: { trigger } }: PlanContext,
+    node: PlanNode,
+    onLine: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<DataInput> {
+    const dataset = datasetOf(node)
+    const source = file.data[dataset]!
+    if (!isElsewhere(source)) throw bug(`data.${dataset} was awaited, but lies in the commit`)
+    const place = { project, dataset, source, trigger }
+    return inputOf(dataset, source, await this.#parts.addresses.fetch(place, onLine, signal))
   }
 
   async #championsOf(project: string, file: ProjectFile): Promise<Record<string, Champion>> {
@@ -478,6 +513,34 @@ function championDigest(model: string, deployments: ProjectFile['deployments']):
 function sampleOf({ sample, facts }: PlanRequest, file: ProjectFile): Pick<PlanContext, 'sample'> {
   const share = sample ?? (facts.branch !== undefined && facts.branch !== file.branch ? file.sample : undefined)
   return share === undefined || share === 1 ? {} : { sample: share }
+}
+
+/** The nodes of an execution or a plan. */
+export const nodesOf = (
+  { file, champions, awaited }: Pick<PlanContext, 'file' | 'champions' | 'awaited'>,
+  only: string | undefined,
+): PlanNode[] =>
+  graphOf(file, {
+    ...(only ? { only } : {}),
+    champions: Object.keys(champions),
+    awaited: Object.keys(awaited ?? {}),
+  })
+
+const isElsewhere = (source: DataSource): source is DataSource & { address: string } => source.address !== undefined
+
+const inputOf = (
+  dataset: string,
+  { path, address }: DataSource & { address: string },
+  { digest, size }: StoredObject,
+): DataInput => ({ dataset, path, digest, size, address })
+
+function decideData({ file, awaited }: PlanContext, node: PlanNode): NodeDecision {
+  const dataset = datasetOf(node)
+  return {
+    outcome: 'runs',
+    key: digestOfJson({ address: file.data[dataset]!.address! }),
+    reasons: [awaited?.[dataset] ?? 'it is fetched first'],
+  }
 }
 
 /** Whoever reads a plan sees which steps the cache cannot vouch for. */

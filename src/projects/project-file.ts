@@ -27,8 +27,12 @@ export type JsonScalar = string | number | boolean
 export type Item = JsonScalar | Record<string, JsonScalar>
 
 export type DataSource = {
-  /** A file in Git, relative to the repository's root. */
+  /** A file in Git, relative to the repository's root; of data at an address, its place in a step's workspace. */
   path: string
+  /** Where it lies outside of Git: `https://…`, `file:///…`. */
+  address?: string
+  /** The name of the secret that the address asks for. */
+  secret?: string
   /** The column by whose hash rows are split and sampled. */
   key?: string
   /** Rows that this environment's production saw and that were labelled since. */
@@ -94,6 +98,8 @@ export type Step = {
   platform: boolean
   /** A notebook that is carried out instead of a command; `run` then is the command for it. */
   notebook?: string
+  /** The model with which a table is scored instead of a command; `run` then is the command for it. */
+  score?: string
   /** Files of parameters of which the step sees only what it names; from a dvc.yaml. */
   paramFiles?: ParamFile[]
 }
@@ -154,6 +160,45 @@ export type Deployment = {
   rollout: Rollout
   monitor: Monitor
   retrain: Retrain
+  serve: ServePolicy
+  inputs: InputPolicy
+  log: LogPolicy
+}
+
+/** How the gateway carries an endpoint; what is left out is the gateway's own choice. */
+export type ServePolicy = {
+  /** Requests that are computed at once, and that may wait besides; more are told to come again. */
+  concurrency?: number
+  queue?: number
+  /** Python processes of one version. */
+  workers?: number
+  /** One more of them, loaded and warmed, that takes over when another dies. */
+  spare?: boolean
+  /** Of one Python process; beyond it, it is replaced. */
+  memoryBytes?: number
+  /** How long a client is kept waiting in all. */
+  deadlineMs?: number
+  /** How one version follows another: loaded beside it (surge), in its place (hold), or as memory allows (auto, where nothing is said). */
+  swap?: 'auto' | 'surge' | 'hold'
+  /** After so long without a request the model is unloaded until the next one; absent: never. */
+  idleMs?: number
+}
+
+/** What becomes of a row that breaks a declared check at inference. `impute`: the value that stands in, by column. */
+export type InputPolicy = { onFailure: 'reject' | 'warn' | 'impute'; impute: Record<string, JsonScalar> }
+
+/** What the prediction log keeps of an endpoint's requests; they are all counted. */
+export type LogPolicy = {
+  /** Of the requests this share is kept whole. */
+  sample: Share
+  /** Columns that are kept; absent: all. */
+  fields?: string[]
+  /** Columns of which only a keyed hash is kept. */
+  hash: string[]
+  /** How long; absent: for ever. */
+  keepMs?: number
+  /** The column that says whom a row is of: by it a person's rows are erased. */
+  subject?: string
 }
 
 export type Rollout = {

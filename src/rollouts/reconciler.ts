@@ -8,9 +8,16 @@ import type { Log } from '../ports/log.ts'
 import type { Deployment, ProjectsService, Rollout as RolloutPlan } from '../projects/index.ts'
 import type { Clearance, PromotionsService } from '../promotions/index.ts'
 import type { EndpointDesired, GatewayObserved, ServedVersion } from '../serving/index.ts'
-import { endpointOf, weightsOf } from './decide/gateway-content.ts'
+import { type EndpointPolicies, endpointOf, policiesOf, weightsOf } from './decide/gateway-content.ts'
 import { mismatches } from './decide/mismatches.ts'
-import { nextStep, type RolloutDecision, type RolloutFacts, rolloutRuleVersion } from './decide/next-step.ts'
+import { newcomerIn } from './decide/newcomer-in.ts'
+import {
+  needsPerson,
+  nextStep,
+  type RolloutDecision,
+  type RolloutFacts,
+  rolloutRuleVersion,
+} from './decide/next-step.ts'
 import { nextRolloutState } from './decide/rollout-states.ts'
 import { straightReason } from './decide/straight-reason.ts'
 import type { GatewayFile } from './gateway-file.ts'
@@ -36,7 +43,12 @@ type Declared =
   | { kind: 'nothing' }
   | { kind: 'version'; commit: CommitId; model: string; version: number | undefined; digest: Digest; plan: RolloutPlan }
 
-type Look = { place: Place; declared: Declared }
+type Look = {
+  place: Place
+  declared: Declared
+  /** Absent where Git does not say: as before then. */
+  policies?: EndpointPolicies
+}
 
 type Current = Awaited<ReturnType<GatewayFile['current']>>
 
@@ -91,6 +103,7 @@ export class Reconciler {
     return [...environments].sort().map((environment) => ({
       place: { project, environment },
       declared: declaredOf(head.deployments[environment], head.commit),
+      ...(head.deployments[environment] ? { policies: policiesOf(head.deployments[environment]) } : {}),
     }))
   }
 
@@ -156,13 +169,12 @@ export class Reconciler {
       current &&
       endpointIn(current.endpoints, rollout)?.versions.some(({ target }) => target.digest === newcomer.digest)
     const endpoint = fresh && named ? endpointIn(fresh.endpoints, rollout) : undefined
-    const seen = endpoint?.versions.find(({ digest }) => digest === newcomer.digest)
     const trip = endpoint?.guardTripped
     const tripped = trip?.newcomer === newcomer.digest && trip.at >= rollout.createdAt ? trip.reason : undefined
     return {
       ...{ now, desired, clearance, traffic },
       prepared: prepared.state === 'ready' ? { state: 'ready' } : prepared,
-      newcomer: seen && { state: seen.state, ...(seen.reason ? { reason: seen.reason } : {}) },
+      newcomer: newcomerIn(endpoint, newcomer.digest),
       guardTripped: tripped,
     }
   }
@@ -268,7 +280,7 @@ export class Reconciler {
       ),
     )
     const endpoints: EndpointDesired[] = []
-    for (const { place } of looks) {
+    for (const { place, policies } of looks) {
       const serving = (await this.#parts.store.deployment(place))?.serving
       const active = await this.#parts.store.active(place)
       if (serving) await this.#keepServable(serving, named, now)
@@ -276,7 +288,8 @@ export class Reconciler {
       const model = active?.model ?? serving?.model ?? ''
       // What was named before stays named while it is prepared anew: its worker may be serving.
       const servable = (digest: Digest) => this.#parts.preparation.servable(digest) ?? named.get(digest)
-      const endpoint = endpointOf({ ...place, model }, weights, active, servable)
+      const asDeclared = policies ?? endpointIn(current?.endpoints ?? [], place)
+      const endpoint = endpointOf({ ...asDeclared, ...place, model }, weights, active, servable)
       if (endpoint) endpoints.push(endpoint)
     }
     await this.#parts.file.write(endpoints, now)
@@ -328,7 +341,7 @@ export class Reconciler {
         revision: current?.revision.revision ?? 0,
         writtenAt: current?.revision.writtenAt ?? now,
         endpoint,
-        loading: active?.state === 'preparing' ? active.newcomer.digest : undefined,
+        loading: active && isBeingLoaded(active) ? active.newcomer.digest : undefined,
         missing:
           serving && !endpoint && !preparation.servable(serving.digest)
             ? missingReason(serving, preparation)
@@ -339,7 +352,8 @@ export class Reconciler {
     )
     const latest = active ?? (await store.latest(place))
     const trouble = active && preparation.trouble(active.newcomer.digest)
-    await store.observe(place, stateOf({ declared, serving, latest, different, trouble }), now)
+    const held = active && observed && heldReason(active, observed)
+    await store.observe(place, stateOf({ declared, serving, latest, different, trouble, held }), now)
   }
 }
 
@@ -356,6 +370,16 @@ function declaredOf(deployment: Deployment | undefined, commit: CommitId): Decla
 const endpointIn = <E extends Place>(endpoints: readonly E[], place: Place): E | undefined =>
   endpoints.find((one) => one.project === place.project && one.environment === place.environment)
 
+/** Beside the old one, or in its place. */
+const isBeingLoaded = ({ state, step, plan }: Rollout): boolean =>
+  state === 'preparing' || (state === 'step' && (plan.canary[step] ?? 1) >= 1)
+
+function heldReason(rollout: Rollout, observed: GatewayObserved): string | undefined {
+  const newcomer = newcomerIn(endpointIn(observed.endpoints, rollout), rollout.newcomer.digest)
+  if (!needsPerson(rollout, { newcomer })) return undefined
+  return `a canary is declared, but version ${rollout.newcomer.version} does not fit beside the one that serves; \`modelwright rollouts continue ${rollout.environment}\` lets it take the place without one`
+}
+
 const missingReason = (serving: VersionName, preparation: Preparation): string => {
   const trouble = preparation.trouble(serving.digest)
   return `version ${serving.version} is not on this machine${trouble ? `: ${trouble}` : ' yet'}`
@@ -369,8 +393,10 @@ function stateOf(facts: {
   different: string[]
   /** Why the newcomer's preparation has to be tried again. */
   trouble: string | undefined
+  /** Why a canary that is declared cannot be. */
+  held: string | undefined
 }): { state: DeploymentState; reason?: string } {
-  const { declared, serving, latest, different, trouble } = facts
+  const { declared, serving, latest, different, trouble, held } = facts
   if (different.length > 0) return { state: 'mismatch', reason: different.join('; ') }
   if (
     latest?.state === 'stalled' &&
@@ -379,6 +405,7 @@ function stateOf(facts: {
     serving?.digest !== declared.digest
   )
     return { state: 'stalled', ...(latest.reason ? { reason: latest.reason } : {}) }
+  if (held) return { state: 'waiting for a person', reason: held }
   if (latest?.state === 'waiting')
     return { state: 'waiting for a person', ...(latest.reason ? { reason: latest.reason } : {}) }
   if (latest && ['preparing', 'step', 'rolling back'].includes(latest.state))

@@ -9,6 +9,7 @@ import type { Deployment, ProjectsService } from '../projects/index.ts'
 import type { PromotionsService } from '../promotions/index.ts'
 import type { GatewayObserved } from '../serving/index.ts'
 import { weightsOf } from './decide/gateway-content.ts'
+import { newcomerIn } from './decide/newcomer-in.ts'
 import { nextStep, type RolloutFacts } from './decide/next-step.ts'
 import type { DeploymentState, ObserveTraffic, Rollout, TrafficCounts, Weight } from './rollout.ts'
 import type { DeploymentRow, RolloutsStore, StoredDecision } from './rollouts-store.ts'
@@ -93,7 +94,7 @@ export class RolloutsService {
     if (actor.kind !== 'owner' && actor.kind !== 'member')
       throw new AppError('Forbidden', `${actor.name} may not steer rollouts.`, "Use a member's or the owner's token.")
     const rollout = await this.#store.get(id)
-    const allowed = what === 'abort' ? ['preparing', 'step', 'waiting'] : ['step', 'waiting']
+    const allowed = ['preparing', 'step', 'waiting']
     if (!allowed.includes(rollout.state)) throw notNow(rollout, what)
     const at = this.#clock.now()
     await this.#store.durably(async (tx) => {
@@ -154,13 +155,13 @@ export class RolloutsService {
       traffic.newcomer = await this.#observeTraffic({ project, environment, digest: newcomer.digest, since })
       if (old) traffic.old = await this.#observeTraffic({ project, environment, digest: old.digest, since })
     }
-    const version = seen?.versions.find(({ digest }) => digest === newcomer.digest)
+    const version = newcomerIn(seen, newcomer.digest)
     const facts: RolloutFacts = {
       now: this.#clock.now(),
       desired,
       clearance: { cleared: true, version: newcomer.version },
       prepared: { state: version ? 'ready' : 'going on' },
-      newcomer: version && { state: version.state },
+      newcomer: version,
       guardTripped: undefined,
       traffic,
     }

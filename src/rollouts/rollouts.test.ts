@@ -207,6 +207,51 @@ describe('an environment on its way to what Git declares', () => {
     expect((await bench.all()).map(({ kind, state: one }) => `${kind} ${one}`)).toEqual(['promotion barred'])
   })
 
+  it('asks a person where memory does not hold the canary, and then lets it take the place of the old one', async () => {
+    await bench.served()
+    await bench.judgeModel('e2')
+    const digest = await bench.declaredDigest()
+    bench.gateway.states.set(digest, { state: 'asleep', cause: 'held', reason: 'memory holds one' })
+    await bench.look()
+    expect(await bench.weights()).toEqual({ 1: 1, 2: 0 })
+    expect(await bench.deployment()).toMatchObject({
+      state: 'waiting for a person',
+      reason: expect.stringContaining('does not fit beside'),
+    })
+    await bench.service.continue((await bench.deployment()).rollout!.id, owner)
+    await bench.look()
+    expect(await bench.weights()).toEqual({ 1: 0, 2: 1 })
+    expect(await bench.state()).toEqual({ state: 'progressing', serving: 1, rollout: 'step' })
+    bench.gateway.states.set(digest, { state: 'loading' })
+    await bench.look()
+    expect(await bench.state()).toEqual({ state: 'progressing', serving: 1, rollout: 'step' })
+    bench.gateway.states.delete(digest)
+    await bench.look()
+    expect(await bench.state()).toEqual({ state: 'serving', serving: 2, rollout: undefined })
+  })
+
+  it('rolls back what could not be loaded in the place of the old one', async () => {
+    await bench.push(projectText('{ production: automatic }', ''))
+    await bench.deliver()
+    await bench.served()
+    await bench.judgeModel('e2')
+    const digest = await bench.declaredDigest()
+    bench.gateway.states.set(digest, { state: 'asleep', cause: 'held' })
+    await bench.look()
+    expect(await bench.weights()).toEqual({ 1: 0, 2: 1 })
+    bench.gateway.states.set(digest, { state: 'failed', cause: 'not loaded', reason: 'no module named sklearn' })
+    await bench.look()
+    expect(await bench.weights()).toEqual({ 1: 1 })
+    expect((await bench.deployment()).reason).toContain('no module named sklearn')
+  })
+
+  it('counts a model that sleeps as one that serves', async () => {
+    await bench.served()
+    bench.gateway.states.set(await bench.declaredDigest(), { state: 'asleep', cause: 'idle' })
+    await bench.look()
+    expect(await bench.state()).toEqual({ state: 'serving', serving: 1, rollout: undefined })
+  })
+
   it('gives a newcomer no traffic while it is being loaded', async () => {
     await bench.served()
     await bench.judgeModel('e2')

@@ -1,6 +1,7 @@
 import type { Digest } from '../kernel/digest.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Share } from '../kernel/units.ts'
+import type { InputPolicy, LogPolicy, ServePolicy } from '../projects/index.ts'
 
 /**
  * What the gateway shall serve: `gateway/desired.json`, replaced atomically by the server, read by the gateway, which goes on
@@ -17,6 +18,10 @@ export type EndpointDesired = {
   versions: { target: ServedVersion; weight: Share }[]
   /** Bounds within which the running rollout's newcomer must stay; the gateway itself may lower a weight to 0, never raise one. */
   guard?: { newcomer: Digest; minRequests: number; maxErrorRate?: Share; maxInputFailureRate?: Share }
+  /** As Git says; absent: nothing but defaults. */
+  serve?: ServePolicy
+  inputs?: InputPolicy
+  log?: LogPolicy
 }
 
 /** A version as the gateway needs it: everything is on this machine before it is named here. */
@@ -51,6 +56,19 @@ export type InputCheck = {
   mayBeMissing: boolean
 }
 
+/** `asleep`: not in memory, and able: a request loads it (unless it is `held`). */
+export type VersionState = 'loading' | 'ready' | 'failed' | 'restarting' | 'asleep'
+
+/**
+ * Why a version is not in memory. Asleep: `idle` (nobody asked), `for others` (they needed the room), `held` (it takes the place of the
+ * version that serves once it gets all the traffic: memory holds one, or Git says so). Failed, and not tried again until the desired
+ * state changes: `not loaded` (the old one serves on), `too large` (for the whole budget), `no room` (beside the old one, as Git wants it).
+ */
+export type NotLoaded = {
+  cause: 'idle' | 'for others' | 'held' | 'not loaded' | 'too large' | 'no room'
+  reason: string
+}
+
 /** What the gateway says of itself at `GET /status`: read by the reconciler, never stored by the gateway. */
 export type GatewayObserved = {
   revision: number
@@ -59,6 +77,8 @@ export type GatewayObserved = {
   problem?: string
   /** Predictions whose record was written or had to be dropped since the start. */
   journal?: { written: number; dropped: number }
+  /** Bytes that all models together may take (absent: no limit), and that they take or are promised. */
+  memory?: { budget?: number; used: number }
   endpoints: {
     project: string
     environment: string
@@ -66,11 +86,21 @@ export type GatewayObserved = {
       digest: Digest
       version: number
       weight: Share
-      state: 'loading' | 'ready' | 'failed' | 'restarting'
+      state: VersionState
       /** Why it is not ready. */
       reason?: string
+      /** Why it is asleep, or refused, in one word. */
+      cause?: NotLoaded['cause']
       workerPid?: number
+      /** Its Python processes; memory in bytes, as measured last. */
+      workers?: { pid: number; state: 'loading' | 'ready' | 'failed' | 'restarting'; memoryBytes?: number }[]
+      /** Processes that were replaced since the start because they took more memory than they may. */
+      replacedForMemory?: number
     }[]
+    /** Requests that are here now, and those that were turned away since the start because too many were. */
+    requests?: { inside: number; waiting: number; turnedAway: number }
+    /** What was wrong with requests since the start, by kind: of those refused their first problem, of those answered each. */
+    inputs?: { refused: Record<string, number>; warned: Record<string, number>; imputed: number }
     /** Set when the guard lowered the newcomer to 0, with the numbers. */
     guardTripped?: {
       newcomer: Digest
@@ -95,6 +125,16 @@ export type PredictionRecord = {
   outcome: 'answered' | 'input refused' | 'failed'
   latencyMs: number
   /** One entry per row of the request; rows of one request share its id with `:0`, `:1`, … appended where there are several. */
-  rows: { key?: string; input: Record<string, unknown>; output?: unknown }[]
+  rows: {
+    key?: string
+    /** Hash of whom the row is of, where the log's policy names a subject. */
+    subject?: string
+    input: Record<string, unknown>
+    output?: unknown
+  }[]
+  /** False: by the log's policy only that it was there is kept, without its rows. */
+  sampled?: boolean
+  /** What was wrong with an input that was answered all the same: how often, by kind. */
+  warnings?: Record<string, number>
   error?: string
 }

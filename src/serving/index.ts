@@ -3,13 +3,16 @@
 // It never decides which version serves (rollouts does) and never judges what it counts. The gateway itself is a process
 // of its own with its own door, gateway/index.ts, which brings no database with it.
 export { inputContract } from './decide/input-contract.ts'
+export { notInLog } from './decide/log-policy.ts'
 export type {
   EndpointDesired,
   GatewayDesired,
   GatewayObserved,
   InputContract,
+  NotLoaded,
   PredictionRecord,
   ServedVersion,
+  VersionState,
 } from './gateway-state.ts'
 export { decodePredictionId } from './prediction-id.ts'
 export { PredictionLog } from './prediction-log.ts'

@@ -1,15 +1,20 @@
 import { join } from 'node:path'
 import type { Db } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
+import { newId } from '../kernel/ids.ts'
+import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
+import { concerns, type Erasure, erasedRow, namesSubject, type SubjectCells, withoutErased } from './decide/erased.ts'
 import { latencyQuantileMs } from './decide/latency-histogram.ts'
+import { ErasureStore } from './erasure-store.ts'
 import type { PredictionRecord } from './gateway-state.ts'
 import { JournalFolder } from './journal-folder.ts'
+import { LogHash } from './log-hash.ts'
 import { decodePredictionId } from './prediction-id.ts'
 import { PredictionParquet } from './prediction-parquet.ts'
 import { type PredictionRow, rowsOfRecord } from './prediction-row.ts'
-import { ServingStore } from './serving-store.ts'
+import { type ParquetFile, ServingStore } from './serving-store.ts'
 
 /** What was seen of one version: requests = answered + failed + inputRefused; latencies are those of the answered ones. */
 export type Observations = {
@@ -36,6 +41,8 @@ export class PredictionLog {
   readonly #store: ServingStore
   readonly #journal: JournalFolder
   readonly #parquet: PredictionParquet
+  readonly #erasures: ErasureStore
+  readonly #hash: LogHash
   readonly #clock: Clock
   #last: Promise<unknown> = Promise.resolve()
   #foldedAt = 0
@@ -44,6 +51,8 @@ export class PredictionLog {
     this.#store = new ServingStore(setting.db)
     this.#journal = new JournalFolder(join(setting.dataDir, 'gateway', 'journal'))
     this.#parquet = new PredictionParquet(join(setting.dataDir, 'predictions'))
+    this.#erasures = new ErasureStore(setting.db)
+    this.#hash = new LogHash(join(setting.dataDir, 'gateway'))
     this.#clock = setting.clock
   }
 
@@ -73,12 +82,53 @@ export class PredictionLog {
         const state = (await this.#store.segments()).get(name)
         if (state?.storedAs !== 'parquet') {
           await this.#takeSegment(name, state?.offset ?? 0)
-          await this.#store.converted(name, await this.#parquet.write(name, this.#journal.pathOf(name)))
+          const files = await this.#parquet.write(name, this.#journal.pathOf(name))
+          await this.#store.converted(name, await this.#withoutErased(files))
           segments++
         }
         await this.#journal.remove(name)
       }
+      await this.#carryOnErasures()
       return { segments }
+    })
+  }
+
+  /**
+   * Removes all rows of a subject up to now: at once from the tables, from what the gateway still writes when its segment becomes a
+   * table; until then such rows are shown no more. Recorded first, carried on after any death; the subject itself is written nowhere.
+   */
+  async erase(asked: {
+    project: string
+    environment?: string
+    subject: string
+    column?: string
+    actor: string
+  }): Promise<Erasure> {
+    const at = this.#clock.now()
+    const { project, environment, subject, column, actor } = asked
+    const erasure: Erasure = {
+      ...{ id: newId(at), at, project, subjectHash: this.#hash.of(subject), rows: 0, stage: 'files' },
+      ...(environment === undefined ? {} : { environment }),
+      ...(column === undefined ? {} : { column }),
+    }
+    await this.#erasures.add(erasure, actor)
+    await this.#exclusive(() => this.#carryOnErasures())
+    return (await this.#erasures.find(erasure.id))!
+  }
+
+  erasures(project: string, limit: number): Promise<Erasure[]> {
+    return this.#erasures.ofProject(project, limit)
+  }
+
+  /** Removes what is older than it is kept; the counts stay. */
+  expire(place: Place, keepMs: number): Promise<{ files: number }> {
+    return this.#exclusive(async () => {
+      const now = this.#clock.now()
+      const files = await this.#store.parquetFilesBefore(place, now - keepMs, 1_000)
+      // A file that is gone before its record is harmless; a record that is gone first would leave the file for ever.
+      for (const { path } of files) await this.#parquet.remove(path)
+      if (files.length > 0) await this.#store.expired(place, files, now, keepMs)
+      return { files: files.length }
     })
   }
 
@@ -118,7 +168,7 @@ export class PredictionLog {
           record.at <= wanted.toMs &&
           (wanted.digest === undefined || record.digest === wanted.digest)
         if (!isWanted) continue
-        for (const row of rowsOfRecord(record)) rows.push(row)
+        for (const row of rowsOfRecord(record)) if (row.input !== erasedRow.input) rows.push(row)
         if (rows.length > 2 * wanted.limit + 10_000) rows = newest(rows, wanted.limit)
       }
       return newest(rows, wanted.limit)
@@ -133,7 +183,8 @@ export class PredictionLog {
       const { at, prediction, row } = decoded
       const record = (await this.#findInJournal(prediction, at)) ?? (await this.#findInParquet(prediction, at))
       if (!record || row === undefined) return record
-      return record.rows[row] ? { ...record, rows: [record.rows[row]] } : undefined
+      const its = record.rows[row]
+      return its && its.input !== erasedRow.input ? { ...record, rows: [its] } : undefined
     })
   }
 
@@ -171,6 +222,53 @@ export class PredictionLog {
     }
   }
 
+  async #carryOnErasures(): Promise<void> {
+    const begun = await this.#journal.segments()
+    for (const erasure of await this.#erasures.open()) {
+      let { stage } = erasure
+      if (stage === 'files') {
+        const { project, environment, at } = erasure
+        const within = { project, ...(environment === undefined ? {} : { environment }), fromMs: 0, toMs: at }
+        for (const [path, { removed, isEmpty }] of await this.#eraseFrom(
+          await this.#store.parquetFiles(within),
+          erasure,
+        ))
+          await this.#store.shrunk(path, removed, isEmpty)
+        stage = 'journals'
+        await this.#erasures.move(erasure, stage, this.#clock.now())
+      }
+      // What was written before it was asked stands in segments that were begun before.
+      if (!begun.some(({ startedAt }) => startedAt <= erasure.at))
+        await this.#erasures.move(erasure, 'done', this.#clock.now())
+    }
+  }
+
+  async #eraseFrom(paths: readonly string[], erasure: Erasure) {
+    const { at: until, column } = erasure
+    const isSubject = (cells: SubjectCells) => namesSubject(erasure, cells, this.#hash.of)
+    const erased = await this.#parquet.erase(paths, { until, isSubject, ...(column === undefined ? {} : { column }) })
+    const removed = [...erased.values()].reduce((sum, one) => sum + one.removed, 0)
+    if (removed > 0) await this.#erasures.removed(erasure.id, removed)
+    return erased
+  }
+
+  /** Tables that were just made, without what is to be erased. */
+  async #withoutErased(files: ParquetFile[]): Promise<ParquetFile[]> {
+    let left = files
+    for (const erasure of await this.#erasures.open()) {
+      const its = left.filter(({ fromAt, ...place }) => concerns(erasure, { ...place, at: fromAt }))
+      const erased = await this.#eraseFrom(
+        its.map(({ path }) => path),
+        erasure,
+      )
+      left = left.flatMap((file) => {
+        const { removed, isEmpty } = erased.get(file.path) ?? { removed: 0, isEmpty: false }
+        return isEmpty ? [] : [{ ...file, rows: file.rows - removed }]
+      })
+    }
+    return left
+  }
+
   async #foldOldSeconds(): Promise<void> {
     const now = this.#clock.now()
     if (now - this.#foldedAt < 60_000) return
@@ -181,10 +279,15 @@ export class PredictionLog {
   /** Records that are not Parquet yet, of segments begun before a time. */
   async *#journalRecords(before: EpochMs, wanted?: (line: string) => boolean): AsyncGenerator<PredictionRecord> {
     const known = await this.#store.segments()
+    const erasures = await this.#erasures.open()
     for (const { name, startedAt } of await this.#journal.segments()) {
       // A record is stamped when its answer begins, a segment when it is first written to: an hour covers any answer.
       if (startedAt > before + 3_600_000 || known.get(name)?.storedAs === 'parquet') continue
-      yield* this.#journal.recordsOf(name, wanted)
+      for await (const record of this.#journal.recordsOf(name, wanted)) {
+        // Of one that was not sampled nothing but its count is kept.
+        const shown = record.sampled === false ? undefined : withoutErased(record, erasures, this.#hash.of)
+        if (shown) yield shown
+      }
     }
   }
 
@@ -212,16 +315,22 @@ const newest = (rows: PredictionRow[], limit: number): PredictionRow[] =>
   rows.sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, limit)
 
 function recordOf(id: string, rows: PredictionRow[]): PredictionRecord {
-  const { at, project, environment, model, version, digest, outcome, latencyMs, error } = rows[0]!
+  const { at, project, environment, model, version, digest, outcome, latencyMs, error, warnings } = rows[0]!
   const indexOf = (row: PredictionRow) => Number(row.id.split(':')[1] ?? 0)
-  const inOrder = [...rows].sort((a, b) => indexOf(a) - indexOf(b))
+  const byIndex = new Map(rows.map((row) => [indexOf(row), row]))
+  // Rows that were erased leave their place empty: the ids of the others say it.
+  const inOrder = Array.from({ length: Math.max(...byIndex.keys()) + 1 }, (_, index) => byIndex.get(index))
   return {
     ...{ id, at, project, environment, model, version, digest, outcome, latencyMs },
-    rows: inOrder.map(({ key, input, output }) => ({
-      ...(key === undefined ? {} : { key }),
-      input,
-      ...(output === undefined ? {} : { output }),
-    })),
+    rows: inOrder.map((row) => (row ? partsOf(row) : erasedRow)),
     ...(error === undefined ? {} : { error }),
+    ...(warnings === undefined ? {} : { warnings }),
   }
 }
+
+const partsOf = ({ key, subject, input, output }: PredictionRow): PredictionRecord['rows'][number] => ({
+  ...(key === undefined ? {} : { key }),
+  ...(subject === undefined ? {} : { subject }),
+  input,
+  ...(output === undefined ? {} : { output }),
+})

@@ -1,17 +1,25 @@
-import { mkdir, open, rename } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Digest } from '../kernel/digest.ts'
 import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
+import type { SubjectCells } from './decide/erased.ts'
 import type { PredictionRow } from './prediction-row.ts'
 import type { ParquetFile } from './serving-store.ts'
 
 const hourMs = 3_600_000
+const filesAtOnce = 500
+
+/** Whose rows: `column` of the inputs may name the subject too; it holds no double quote. */
+type Whose = { until: EpochMs; column?: string; isSubject: (cells: SubjectCells) => boolean }
+type Erased = { removed: number; isEmpty: boolean }
 
 /**
  * The prediction log as Parquet: `PROJECT/ENVIRONMENT/YYYY-MM-DD-HH-SEGMENT.parquet` (UTC), one row per input row, columns
- * id, at_ms, project, environment, model, version, digest, outcome, latency_ms, key, input and output (JSON text), error.
+ * id, at_ms, project, environment, model, version, digest, outcome, latency_ms, key, input and output (JSON text), error, subject, warnings
+ * (JSON text). Files of earlier versions lack the last two.
  */
 export class PredictionParquet {
   readonly #folder: string
@@ -46,7 +54,9 @@ export class PredictionParquet {
       limit: number
     },
   ): Promise<PredictionRow[]> {
-    if (paths.length === 0) return []
+    // One that is just being removed is gone before its record is.
+    const there = paths.filter((path) => existsSync(join(this.#folder, path)))
+    if (there.length === 0) return []
     const conditions = [`at_ms BETWEEN ${Math.trunc(wanted.fromMs)} AND ${Math.trunc(wanted.toMs)}`]
     if (wanted.digest !== undefined) conditions.push(`digest = ${text(wanted.digest)}`)
     if (wanted.prediction !== undefined)
@@ -55,11 +65,37 @@ export class PredictionParquet {
       conditions.push(`split_part(id, ':', 1) IN (${wanted.predictions.map(text).join(', ')})`)
     return withDuckDb(async (duck) => {
       const found = await duck.runAndReadAll(
-        `SELECT * FROM read_parquet([${paths.map((path) => text(join(this.#folder, path))).join(', ')}])
+        `SELECT * FROM read_parquet([${there.map((path) => text(join(this.#folder, path))).join(', ')}], union_by_name = true)
          WHERE ${conditions.join(' AND ')} ORDER BY at_ms DESC, id DESC LIMIT ${Math.trunc(wanted.limit)}`,
       )
       return found.getRowObjectsJS().map((row) => rowOf(row as Record<string, string | number | bigint | null>))
     })
+  }
+
+  /**
+   * Writes files anew without the rows of a subject up to a time; one of which none is left goes. Each is whole at every moment: the new
+   * one takes the place of the old by its name. Files are looked through many at once, and most name nobody.
+   * @returns for each file that held some how many rows went, and whether any are left
+   */
+  async erase(paths: readonly string[], whose: Whose): Promise<Map<string, Erased>> {
+    const erased = new Map<string, Erased>()
+    const there = paths.filter((path) => existsSync(join(this.#folder, path)))
+    for (let from = 0; from < there.length; from += filesAtOnce)
+      await withDuckDb(async (duck) => {
+        const pathOf = new Map(there.slice(from, from + filesAtOnce).map((path) => [join(this.#folder, path), path]))
+        const all = `[${[...pathOf.keys()].map(text).join(', ')}]`
+        const found = await duck.runAndReadAll(
+          `SELECT DISTINCT filename, ${cellNames} FROM (${withCells(all, whose)}) WHERE at_ms <= ${Math.trunc(whose.until)}`,
+        )
+        const its = found.getRowObjectsJS().filter((row) => whose.isSubject(cellsOf(row)))
+        for (const [target, rows] of Map.groupBy(its, ({ filename }) => String(filename)))
+          erased.set(pathOf.get(target)!, await eraseFrom(duck, target, rows, whose))
+      })
+    return erased
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(join(this.#folder, path), { force: true })
   }
 
   async #writeGroup(duck: DuckDBConnection, segment: string, group: Record<string, unknown>): Promise<ParquetFile> {
@@ -89,11 +125,11 @@ const selectRows = (journalPath: string): string => `
       format = 'newline_delimited', ignore_errors = true, maximum_object_size = 67108864,
       columns = {id: 'VARCHAR', "at": 'BIGINT', project: 'VARCHAR', environment: 'VARCHAR', model: 'VARCHAR', version: 'BIGINT',
                  digest: 'VARCHAR', outcome: 'VARCHAR', latencyMs: 'DOUBLE', error: 'VARCHAR',
-                 rows: 'STRUCT("key" VARCHAR, "input" JSON, "output" JSON)[]'})
+                 warnings: 'JSON', rows: 'STRUCT("key" VARCHAR, "subject" VARCHAR, "input" JSON, "output" JSON)[]'})
     WHERE id IS NOT NULL)
   SELECT CASE WHEN len(rows) = 1 THEN id ELSE id || ':' || i END AS id, "at" AS at_ms, project, environment, model, version, digest,
     outcome, latencyMs AS latency_ms, rows[i + 1]."key" AS "key", rows[i + 1]."input"::VARCHAR AS input,
-    rows[i + 1]."output"::VARCHAR AS output, error
+    rows[i + 1]."output"::VARCHAR AS output, error, rows[i + 1]."subject" AS subject, warnings::VARCHAR AS warnings
   FROM requests`
 
 function rowOf(row: Record<string, string | number | bigint | null>): PredictionRow {
@@ -114,8 +150,58 @@ function rowOf(row: Record<string, string | number | bigint | null>): Prediction
       ? { output: row.output === null ? null : (JSON.parse(String(row.output)) as unknown) }
       : {}),
     ...(row.error === null ? {} : { error: String(row.error) }),
+    ...(isNothing(row.subject) ? {} : { subject: String(row.subject) }),
+    ...(isNothing(row.warnings) ? {} : { warnings: JSON.parse(String(row.warnings)) as Record<string, number> }),
   }
 }
+
+function cellsOf(row: Record<string, unknown>): SubjectCells {
+  const cell = (value: unknown) => (isNothing(value) ? undefined : String(value))
+  return { key: cell(row.cell_key), subject: cell(row.cell_subject), value: cell(row.cell_value) }
+}
+
+/** A temporary table of the file's rows, marked; then the file anew without those that go. */
+async function eraseFrom(
+  duck: DuckDBConnection,
+  target: string,
+  named: readonly Record<string, unknown>[],
+  whose: Whose,
+): Promise<Erased> {
+  const same = named.map(({ filename: _, ...cells }) =>
+    Object.entries(cells)
+      .map(([cell, value]) => `${cell} IS NOT DISTINCT FROM ${isNothing(value) ? 'NULL' : text(String(value))}`)
+      .join(' AND '),
+  )
+  await duck.run(
+    `CREATE OR REPLACE TEMP TABLE marked AS
+     SELECT *, at_ms <= ${Math.trunc(whose.until)} AND ((${same.join(') OR (')})) AS goes
+     FROM (${withCells(`[${text(target)}]`, whose)})`,
+  )
+  const counted = await duck.runAndReadAll('SELECT goes, count(*) AS rows FROM marked GROUP BY goes')
+  const countOf = (goes: boolean) => Number(counted.getRowObjectsJS().find((row) => row.goes === goes)?.rows ?? 0)
+  const isEmpty = countOf(false) === 0
+  if (isEmpty) await rm(target)
+  else {
+    await duck.run(
+      `COPY (SELECT * EXCLUDE (goes, filename, ${cellNames}) FROM marked WHERE NOT goes ORDER BY at_ms, id)
+       TO ${text(`${target}.tmp`)} (FORMAT parquet, COMPRESSION zstd)`,
+    )
+    await syncFile(`${target}.tmp`)
+    await rename(`${target}.tmp`, target)
+  }
+  return { removed: countOf(true), isEmpty }
+}
+
+const cellNames = 'cell_key, cell_subject, cell_value'
+
+/** The rows of files, each with what may name its subject. Files of earlier versions have no column `subject`. */
+const withCells = (files: string, { column }: Whose): string => `
+  SELECT *, "key" AS cell_key, subject AS cell_subject,
+    ${column === undefined ? 'NULL::VARCHAR' : `json_extract_string(input, ${text(`$."${column}"`)})`} AS cell_value
+  FROM (SELECT * FROM read_parquet(${files}, union_by_name = true, filename = true)
+        UNION ALL BY NAME SELECT NULL::VARCHAR AS subject WHERE false)`
+
+const isNothing = (value: unknown): boolean => value === null || value === undefined
 
 /** DuckDB takes tens of megabytes: it is loaded when the first table is needed, and closed after each use. */
 async function withDuckDb<T>(work: (duck: DuckDBConnection) => Promise<T>): Promise<T> {

@@ -1,9 +1,10 @@
 import { type Digest, isDigest } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
 import { type Endpoint, endpoint } from '../kernel/route.ts'
+import type { Erasure } from './decide/erased.ts'
 import { decodePredictionId } from './prediction-id.ts'
 import type { PredictionLog } from './prediction-log.ts'
-import { getPrediction, listPredictions } from './predictions-contract.ts'
+import { erasePredictions, getPrediction, listErasures, listPredictions } from './predictions-contract.ts'
 
 export function predictionEndpoints(predictions: PredictionLog): Endpoint[] {
   return [
@@ -24,6 +25,20 @@ export function predictionEndpoints(predictions: PredictionLog): Endpoint[] {
       const items = await predictions.rows({ ...params, fromMs, toMs, limit, ...digestOf(query.digest) })
       return { items }
     }),
+    endpoint(erasePredictions, async ({ params, body, actor }) => {
+      const { subject, environment, column } = body
+      const asked = { ...params, subject, actor: actor.name }
+      return told(
+        await predictions.erase({
+          ...asked,
+          ...(environment === undefined ? {} : { environment }),
+          ...(column === undefined ? {} : { column }),
+        }),
+      )
+    }),
+    endpoint(listErasures, async ({ params, query }) => ({
+      items: (await predictions.erasures(params.project, query.limit)).map(told),
+    })),
   ]
 }
 
@@ -32,3 +47,5 @@ function digestOf(text: string | undefined): { digest?: Digest } {
   if (isDigest(text)) return { digest: text }
   throw new AppError('BadRequest', `"${text}" is no digest.`, 'A digest is sha256: and 64 hex digits.')
 }
+
+const told = ({ stage, ...erasure }: Erasure) => ({ ...erasure, isDone: stage === 'done' })

@@ -15,6 +15,9 @@ export class ScoringError extends Error {
 
 export const badRequest = (message: string): ScoringError => new ScoringError(400, 'BAD_REQUEST', message)
 export const invalidInput = (message: string): ScoringError => new ScoringError(400, 'INVALID_PARAMETER_VALUE', message)
-export const unavailable = (message: string): ScoringError =>
-  new ScoringError(503, 'TEMPORARILY_UNAVAILABLE', message, 1)
+export const unavailable = (message: string, retryAfterSeconds = 1): ScoringError =>
+  new ScoringError(503, 'TEMPORARILY_UNAVAILABLE', message, retryAfterSeconds)
+/** The model is well, but there are too many requests at once. */
+export const tooMany = (message: string, retryAfterSeconds: number): ScoringError =>
+  new ScoringError(429, 'RESOURCE_EXHAUSTED', message, retryAfterSeconds)
 export const notFound = (message: string): ScoringError => new ScoringError(404, 'RESOURCE_DOES_NOT_EXIST', message)

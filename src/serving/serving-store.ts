@@ -1,3 +1,4 @@
+import { appendAudit } from '../access/index.ts'
 import { type Db, type Tx, transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { Place } from '../kernel/place.ts'
@@ -126,6 +127,51 @@ export class ServingStore {
     if (within.project !== undefined) query = query.where('project', '=', within.project)
     if (within.environment !== undefined) query = query.where('environment', '=', within.environment)
     return (await query.execute()).map((row) => row.path)
+  }
+
+  /** Files of which every row is older than `before`, the oldest first. */
+  async parquetFilesBefore({ project, environment }: Place, before: EpochMs, limit: number) {
+    return this.#db
+      .selectFrom('serving_parquet')
+      .select(['path', 'rows'])
+      .where('project', '=', project)
+      .where('environment', '=', environment)
+      .where('to_at', '<', before)
+      .orderBy('to_at')
+      .limit(limit)
+      .execute()
+  }
+
+  /** Rows were removed from a file; `isEmpty`: the file is gone. */
+  async shrunk(path: string, removed: number, isEmpty: boolean): Promise<void> {
+    if (isEmpty) await this.#db.deleteFrom('serving_parquet').where('path', '=', path).execute()
+    else
+      await this.#db
+        .updateTable('serving_parquet')
+        .set((eb) => ({ rows: eb('rows', '-', removed) }))
+        .where('path', '=', path)
+        .execute()
+  }
+
+  /** Files that were removed because they are older than Git says they are kept. */
+  async expired(
+    { project, environment }: Place,
+    files: readonly { path: string; rows: number }[],
+    at: EpochMs,
+    keepMs: number,
+  ) {
+    const paths = files.map(({ path }) => path)
+    const rows = files.reduce((sum, file) => sum + Number(file.rows), 0)
+    await transact(this.#db, async (tx) => {
+      await tx.deleteFrom('serving_parquet').where('path', 'in', paths).execute()
+      await appendAudit(tx, {
+        at,
+        actor: 'modelwright',
+        action: 'predictions.expire',
+        subject: `${project}/${environment}`,
+        details: { files: paths.length, rows, keepMs },
+      })
+    })
   }
 }
 

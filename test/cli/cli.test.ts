@@ -133,6 +133,16 @@ describe('questions', () => {
     })
   })
 
+  it("erases a person's rows from the log and lists what was erased, without naming the person", async () => {
+    const erased = await at.mw(['predictions', 'erase', '--subject', 'patient-4711'])
+    expect(erased.code).toBe(0)
+    expect(erased.out).toMatch(/^0 rows removed \(hmac:[0-9a-f]{16}\)\.$/m)
+    const listed = await at.mw(['predictions', 'erasures'])
+    expect(listed.out).toMatch(/ASKED +ENVIRONMENT +WHOSE +ROWS +STATE\n\S+ +all +hmac:[0-9a-f]{16} +0 +done/)
+    expect(JSON.stringify(await at.json('predictions', 'erasures'))).not.toContain('4711')
+    expect((await at.mw(['predictions', 'erase'])).code).not.toBe(0)
+  })
+
   it('compares an execution with another by the ends of their ids', async () => {
     const done = (await executions()).filter(({ state }) => state === 'succeeded')
     const [newer, older] = done.map(({ id }) => id.slice(-8))

@@ -33,12 +33,12 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true })
 })
 
-async function call(name: string, params: object, query: object = {}): Promise<unknown> {
+async function call(name: string, params: object, query: object = {}, body?: object): Promise<unknown> {
   const { route, handle } = endpoints.find((one) => one.route.id === name)!
   const parsed = {
     params: route.params!.parse(params),
     query: route.query?.parse(query),
-    body: undefined,
+    body: route.body?.parse(body),
     actor: anonymous,
   }
   return route.output.parse(await handle(parsed as never))
@@ -63,4 +63,14 @@ it('lists the predictions of a deployment', async () => {
   await expect(call('predictions.list', { project: 'p', environment: 'e' }, { digest: 'x' })).rejects.toMatchObject({
     code: 'BadRequest',
   })
+})
+
+it("erases a person's rows on request and says so without naming the person", async () => {
+  const erasure = await call('predictions.erase', { project: 'p' }, {}, { subject: '1', column: 'a' })
+  // The journal is still open: shown no more, and gone with its segment.
+  expect(erasure).toMatchObject({ project: 'p', column: 'a', rows: 0, isDone: false })
+  expect(await call('predictions.list', { project: 'p', environment: 'e' })).toEqual({ items: [] })
+  expect(await call('predictions.erasures', { project: 'p' })).toEqual({ items: [erasure] })
+  for (const body of [{ subject: '' }, { subject: 'x', column: 'a"b' }, { subject: 'x', environment: '../e' }, {}])
+    await expect(call('predictions.erase', { project: 'p' }, {}, body)).rejects.toThrow()
 })

@@ -7,10 +7,10 @@ import Fastify, {
 } from 'fastify'
 import type { Logger } from 'pino'
 import type { ZodError } from 'zod'
-import { asStorageError } from '../../db/index.ts'
 import { answerMlflowError, isMlflowPath } from '../../dialects/mlflow/index.ts'
 import { AppError, bug } from '../../kernel/errors.ts'
 import type { Actor, Call, Endpoint, RouteAccess } from '../../kernel/route.ts'
+import { asStorageError } from '../../kernel/storage-errors.ts'
 import { type DoorRules, guardDoor } from './door.ts'
 
 declare module 'fastify' {

@@ -26,6 +26,7 @@ import { reproductions } from './0025-reproductions.ts'
 import { provenance } from './0026-provenance.ts'
 import { fanOut } from './0028-fan-out.ts'
 import { stepSecrets } from './0029-step-secrets.ts'
+import { erasures } from './0030-erasures.ts'
 
 /** Append only: a released migration is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -56,4 +57,5 @@ export const migrations: Record<string, Migration> = {
   '0026-provenance': provenance,
   '0028-fan-out': fanOut,
   '0029-step-secrets': stepSecrets,
+  '0030-erasures': erasures,
 }

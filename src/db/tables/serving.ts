@@ -32,4 +32,20 @@ export interface ServingTables {
     to_at: number
     rows: number
   }
+  /** Whose rows shall go from the prediction log; by a keyed hash alone. */
+  serving_erasures: {
+    id: string
+    /** Rows up to this time go. */
+    at: number
+    project: string
+    /** null: all of the project's. */
+    environment: string | null
+    subject_hash: string
+    /** A column of the inputs that may name the subject, beside the key and the declared subject. */
+    subject_column: string | null
+    /** Removed so far. */
+    rows: number
+    /** `files`: tables that were there when it was asked; `journals`: what was not a table yet; `done`. */
+    stage: string
+  }
 }

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { asStorageError } from '../../db/index.ts'
 import type { ErrorCode } from '../../kernel/error-codes.ts'
 import { isAppError } from '../../kernel/errors.ts'
+import { asStorageError } from '../../kernel/storage-errors.ts'
 
 /** MLflow's codes and their statuses (mlflow/exceptions.py). */
 const statusOf = {

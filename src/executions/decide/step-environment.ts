@@ -20,6 +20,8 @@ export type StepEnvironmentFacts = {
   /** Folders of the workspace in which editable projects keep their packages. */
   packageFolders?: string[]
   systemPath: string
+  /** Of a step of `score:`, which is carried out by Modelwright itself. */
+  program?: { node: string; main: string; root: string }
   /** What the bootstrap holds still, as JSON: only while a reproduction looks for a step's source of chance. */
   controls?: string
   /** Declared variables with their values. */
@@ -63,12 +65,20 @@ export function stepEnvironment(facts: StepEnvironmentFacts): Record<string, str
     MODELWRIGHT_STEP: '1',
     MODELWRIGHT_SEED: String(facts.seed),
     MODELWRIGHT_PARAMS: JSON.stringify(facts.params),
+    ...(facts.program ? programVariables(facts.program) : {}),
     ...(facts.readsPath ? { MODELWRIGHT_READS: facts.readsPath } : {}),
     ...(facts.controls ? { MODELWRIGHT_CONTROLS: facts.controls } : {}),
     ...prefixed('MODELWRIGHT_DATA_', facts.data),
     ...prefixed('MODELWRIGHT_MODEL_', facts.models),
   }
 }
+
+/** The root is named so that it is seen: `visiblePaths`. */
+const programVariables = ({ node, main, root }: { node: string; main: string; root: string }) => ({
+  MODELWRIGHT_NODE: node,
+  MODELWRIGHT_PROGRAM: main,
+  MODELWRIGHT_PROGRAM_ROOT: root,
+})
 
 /** What numerical libraries read to decide how many threads they start. */
 const threadVariables = (processors: number): Record<string, string> =>

@@ -3,7 +3,7 @@ import type { DatasetVersion } from '../../artifacts/index.ts'
 export type Content = {
   digest: string
   rows?: number
-  origin: 'git' | 'labelled predictions' | 'joined' | 'unknown'
+  origin: 'git' | 'address' | 'labelled predictions' | 'joined' | 'unknown'
   text: string
   firstSeenAt?: number
 }
@@ -24,6 +24,7 @@ export function contentFrom(digest: string, version: DatasetVersion | undefined,
 
 function originText(origin: DatasetVersion['origin']): string {
   if (origin.kind === 'git') return `${origin.path} in Git`
+  if (origin.kind === 'address') return `what lay at ${origin.address}`
   if (origin.kind === 'labelled predictions')
     return `rows that ${origin.environment} saw and that were labelled until ${new Date(origin.until).toISOString()}`
   return 'a file of Git with labelled rows of production added'

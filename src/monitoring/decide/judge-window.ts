@@ -22,6 +22,8 @@ export function judgeWindow(facts: {
   reference: Reference | undefined
   bounds: readonly DriftBound[]
   minRows: number
+  /** Why a column of the log cannot be compared, such as one that the log does not keep; undefined: it can. */
+  leftOut?: (column: string) => string | undefined
 }): WindowVerdict {
   const { rows, reference } = facts
   if (!reference)
@@ -30,7 +32,11 @@ export function judgeWindow(facts: {
       features: [],
       reasons: ['The version has no profile of its training data, so there is nothing to compare with.'],
     }
-  const names = comparedFeatures(reference, rows)
+  const { leftOut = () => undefined } = facts
+  const known = comparedFeatures(reference, rows)
+  const names = known.filter((name) => leftOut(name) === undefined)
+  const missed = known.flatMap((name) => leftOut(name) ?? [])
+  if (names.length === 0 && missed.length > 0) return { outcome: 'no reference', features: [], reasons: missed }
   const columns = new Map(names.map((name) => [name, columnOf(rows, name)]))
   const comparisons = names.map((name) =>
     compareFeature(reference.features[name]!, columns.get(name)!, { feature: name }),
@@ -42,7 +48,7 @@ export function judgeWindow(facts: {
     reasons: verdict.features[i]!.reasons,
     ...picture(reference.features[comparison.feature]!, columns.get(comparison.feature)!),
   }))
-  return { outcome: verdict.outcome, features, reasons: verdict.reasons }
+  return { outcome: verdict.outcome, features, reasons: [...verdict.reasons, ...missed] }
 }
 
 /** Greatest PSI first, so that what drifts stands on top. */

@@ -85,6 +85,20 @@ describe('judgeWindow', () => {
     expect(reasons.join()).toMatch(/site: 100 % missing/)
   })
 
+  it('says of a column that the log does not keep that it cannot be compared, instead of calling it missing', () => {
+    const kept = rows(0).map(({ radius }) => ({ radius }))
+    const leftOut = (column: string) => (column === 'site' ? 'The log does not keep site.' : undefined)
+    const facts = { rows: kept, reference, bounds: [], minRows: 50 }
+    const { outcome, features, reasons } = judgeWindow({ ...facts, leftOut })
+    expect([outcome, features.map(({ feature }) => feature)]).toEqual(['no drift', ['radius']])
+    expect(reasons).toContain('The log does not keep site.')
+    expect(judgeWindow({ ...facts, leftOut: (column) => `Nothing of ${column}.` })).toEqual({
+      outcome: 'no reference',
+      features: [],
+      reasons: ['Nothing of radius.', 'Nothing of site.'],
+    })
+  })
+
   it('charts shares that add up to one on either side', () => {
     const { chart } = judge(rows(0.5)).features[0]!
     const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)

@@ -6,23 +6,40 @@ import { pipelineIndex } from './pipeline-index.ts'
 
 export const environmentNode = 'environment'
 
+const dataPrefix = 'data:'
+/** The node in which a dataset is fetched from its address. No step has a colon in its name. */
+export const dataNode = (dataset: string): string => dataPrefix + dataset
+export const datasetOf = ({ id }: Pick<PlanNode, 'id'>): string => id.slice(dataPrefix.length)
+
 /** The node in which a step runs once more, for the champion. */
 export const championNode = (step: string): string => `${step}@champion`
 
 /**
  * The nodes of a project file in an order in which each comes after those that it waits for. With `only`, that step and what it
- * needs. `champions`: names of models for which there is a champion to compare with.
+ * needs. `champions`: names of models for which there is a champion to compare with; `awaited`: datasets that are fetched first.
  */
-export function graphOf(file: ProjectFile, options: { only?: string; champions: readonly string[] }): PlanNode[] {
+export function graphOf(
+  file: ProjectFile,
+  options: { only?: string; champions: readonly string[]; awaited?: readonly string[] },
+): PlanNode[] {
   const { upstream } = pipelineIndex(file)
   const wanted = options.only ? withUpstream(stepsNamed(file, options.only), upstream) : new Set(upstream.keys())
   const environment = file.python ? [environmentNode] : []
   const nodes: PlanNode[] = file.python
     ? [{ id: environmentNode, kind: 'environment', step: environmentNode, after: [] }]
     : []
+  const awaited = new Set(options.awaited ?? [])
+  for (const dataset of awaited) {
+    const id = dataNode(dataset)
+    if ([...wanted].some((step) => dataOf(file, step).includes(dataset)))
+      nodes.push({ id, kind: 'data', step: id, after: [] })
+  }
   for (const step of inOrder(upstream)) {
     if (!wanted.has(step)) continue
-    const before = upstream.get(step) ?? []
+    const fetched = dataOf(file, step)
+      .filter((dataset) => awaited.has(dataset))
+      .map(dataNode)
+    const before = [...fetched, ...(upstream.get(step) ?? [])]
     const kind = file.steps[step]?.foreach ? 'fan-out' : 'step'
     nodes.push({ id: step, kind, step, after: [...environment, ...before] })
     const model = championFor(file, step, options.champions)
@@ -33,6 +50,9 @@ export function graphOf(file: ProjectFile, options: { only?: string; champions: 
   }
   return nodes
 }
+
+const dataOf = (file: ProjectFile, step: string): string[] =>
+  (file.steps[step]?.deps ?? []).flatMap((dep) => (dep.kind === 'data' ? [dep.name] : []))
 
 /** The model whose champion the step must evaluate: it takes the model, and a gate compares one of the step's metrics. */
 function championFor(file: ProjectFile, step: string, champions: readonly string[]): string | undefined {

@@ -1,5 +1,6 @@
 import { shortDigest } from '../../kernel/digest.ts'
 import type { EnvironmentLock } from '../../ports/environments.ts'
+import { datasetAt } from '../../projects/decide/data-place.ts'
 import type { KeyChange, KeyPart, KeyParts } from '../plan.ts'
 import { lockChanges } from './lock-changes.ts'
 
@@ -102,7 +103,9 @@ function fileChange(path: string, now: KeyParts, before: KeyParts): KeyChange {
   }
 }
 
-function fileText(path: string, after: string | undefined, before: string | undefined): string {
+function fileText(place: string, after: string | undefined, before: string | undefined): string {
+  const dataset = datasetAt(place)
+  const path = dataset === undefined ? place : `data ${dataset}`
   if (path.startsWith('model:')) return `${path} is another one`
   if (after === undefined) return `${path} removed`
   if (before === undefined) return `${path} added`

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${matrix.x} is a word of modelwright.yaml
 import { z } from 'zod'
 import { type Bound, type BoundsExpr, isRelative, parseBound } from '../../kernel/bound.ts'
+import { addressProblem } from '../../kernel/data-address.ts'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { parseDuration } from '../../kernel/time.ts'
 import { parseBytes, parseShare } from '../../kernel/units.ts'
@@ -97,15 +98,23 @@ const python = map(
   ['conda', 'image', 'environment'],
 )
 
-const dataPath = written('the path of a file in Git, or of a .dvc pointer', (text) => {
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return notYet(`data at an address (${text}); name a file in Git`)
+const dataPath = written('the path of a file in Git, of a .dvc pointer, or https://…', (text) => {
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return dataAddress(text)
   if (/@(sha256:.*|[0-9a-f]{6,})$/.test(text)) return notYet(`a dataset by its digest (${text}); name a file in Git`)
   // What the pointer stands for lies beside it, once DVC's remote has given it.
   const read = repositoryPath(text.replace(/\.dvc$/, ''))
   if (read instanceof Refused) return read
   if (read === '.' || text.endsWith('/')) return notYet('a folder as data; name a file in Git')
-  return isGlob(read) ? notYet('a pattern as data; name a file in Git') : read
+  return isGlob(read) ? notYet('a pattern as data; name a file in Git') : { path: read }
 })
+
+function dataAddress(text: string): { address: string } | Refused {
+  if (/^(s3|gs|az|abfss?|hdfs|wasbs?):/i.test(text))
+    return notYet(`data in an object store (${text}); name an https:// address`)
+  const problem = addressProblem(text)
+  // Without the text itself: a password in it would be shown.
+  return problem ? new Refused(`the address ${problem}`) : { address: new URL(text).href }
+}
 
 const rowsCheck = map({ rows: bound })
   .transform(({ rows }) => ({ kind: 'rows' as const, rows }))
@@ -143,6 +152,12 @@ const columnCheck = map(
 
 const check = z.union([rowsCheck, columnCheck]).describe('a check: { rows: … } or { column: … }')
 
+const environmentVariable = written('the name of an environment variable', (text) => {
+  if (/^(MLFLOW_|MODELWRIGHT_)|^(PYTHONHASHSEED|PATH|HOME|PWD)$/.test(text))
+    return new Refused('Modelwright sets this variable itself in each step')
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text) ? text : undefined
+})
+
 const dataSource = map(
   {
     path: dataPath,
@@ -152,6 +167,7 @@ const dataSource = map(
       labelled: z.literal(true, { error: 'expected true: only labelled rows can be added to data' }).default(true),
     }).optional(),
     checks: z.array(check).describe('a list of checks').default([]),
+    secret: environmentVariable.optional(),
   },
   ['split', 'sample', 'schema', 'subject', 'licence', 'version'],
 )
@@ -165,12 +181,6 @@ const dep = written('a path, data:NAME or model:NAME', (text): Dep | Refused => 
 
 const paramName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/, {
   error: 'expected a parameter name of letters, digits, "_", "." and "-", beginning with a letter',
-})
-
-const environmentVariable = written('the name of an environment variable', (text) => {
-  if (/^(MLFLOW_|MODELWRIGHT_)|^(PYTHONHASHSEED|PATH|HOME|PWD)$/.test(text))
-    return new Refused('Modelwright sets this variable itself in each step')
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(text) ? text : undefined
 })
 
 const matrix = z
@@ -242,8 +252,48 @@ const resources = map({
   ({ cpu, memory, gpu }): Resources => ({ cpu, gpu, ...(memory === undefined ? {} : { memoryBytes: memory }) }),
 )
 
+/** Which variable of a step holds the path of a dataset or a model: docs/step-contract.md. */
+const variableOf = (prefix: string, name: string): string => prefix + name.toUpperCase().replace(/[^A-Z0-9]/g, '_')
+
 /** Carried out by the bootstrap's own module, which stands on the step's PYTHONPATH. */
 const notebookCommand = (path: string): string => `python -m modelwright_notebook ${shellQuote(path)}`
+
+/** The part of a step that scores a table: nobody's command, but this program's own. */
+type Scoring = { score: string; input: Dep; out: string; keep: string[] | 'all' | undefined }
+
+/**
+ * Paths of this machine are in variables, so that the key does not depend on where the program lies. A bad row fails the step: what
+ * would be written about it is no declared output.
+ */
+const scoreCommand = ({ score, input, out, keep }: Scoring): string =>
+  [
+    '"$MODELWRIGHT_NODE" --disable-warning=ExperimentalWarning "$MODELWRIGHT_PROGRAM" score',
+    `"$${variableOf('MODELWRIGHT_MODEL_', score)}"`,
+    input.kind === 'data'
+      ? `"$${variableOf('MODELWRIGHT_DATA_', input.name)}"`
+      : shellQuote((input as { path: string }).path),
+    shellQuote(out),
+    '--on-bad fail --restart --python python3',
+    ...(keep === undefined ? [] : [`--keep ${shellQuote(keep === 'all' ? keep : keep.join(','))}`]),
+  ].join(' ')
+
+const scoredModel = written('the name of a model that a step of this file logs', (text) => {
+  if (/^[^@/]+[@/]./.test(text))
+    return new Refused(
+      'a step scores with a model that this pipeline makes; a registered version is scored with by `run: modelwright score …`',
+    )
+  return nameProblem(text) ? undefined : text
+})
+
+const scoredInput = written('a path or data:NAME', (text): Dep | Refused => {
+  const data = /^data:(.+)$/.exec(text)
+  if (data) return { kind: 'data', name: data[1]! }
+  const read = repositoryPath(text)
+  if (read instanceof Refused) return read
+  return isGlob(read)
+    ? new Refused('a pattern cannot stand here; name the file or folder')
+    : { kind: 'path', path: read }
+})
 
 const step = map(
   {
@@ -253,6 +303,13 @@ const step = map(
       .describe('a command (text; write "true" in quotes)')
       .optional(),
     notebook: filePath('the path of a notebook (.ipynb)').optional(),
+    score: scoredModel.optional(),
+    input: scoredInput.optional(),
+    out: filePath('the .parquet, .csv or .tsv file that it writes').optional(),
+    keep: z
+      .union([z.literal('all'), z.array(z.string().regex(/^[^,]+$/)).min(1)])
+      .describe('all, or a list of columns of the input')
+      .optional(),
     deps: z.array(dep).describe('a list of paths, data:NAME and model:NAME').default([]),
     outs: z.array(pathTemplate('a path that the step writes')).describe('a list of paths').default([]),
     params: z.record(paramName, scalar).describe('a map of parameters').default({}),
@@ -286,12 +343,20 @@ const step = map(
   ['python', 'image', 'search', 'engine'],
 )
   // Not a refinement: that would be another schema than the one whose refused keys are known.
-  .transform(({ timeout, run, ...read }, context) => {
+  .transform(({ timeout, run, score, input, out, keep, ...read }, context) => {
     const refuse = (path: PropertyKey[], message: string) => context.addIssue({ code: 'custom', path, message })
-    if (run === undefined && read.notebook === undefined)
-      refuse(['run'], 'found neither run: nor notebook:; expected a command')
-    if (run !== undefined && read.notebook !== undefined)
-      refuse(['notebook'], 'found run: and notebook:; a step has one of them')
+    const kinds = Object.entries({ run, notebook: read.notebook, score }).filter(([, given]) => given !== undefined)
+    if (kinds.length === 0) refuse(['run'], 'found neither run: nor notebook: nor score:; expected a command')
+    if (kinds.length > 1)
+      refuse([kinds.at(-1)![0]], `found ${kinds.map(([kind]) => `${kind}:`).join(' and ')}; a step has one of them`)
+    for (const [name, given] of Object.entries({ input, out, keep }))
+      if (given !== undefined && score === undefined) refuse([name], `found ${name}: without score:`)
+    if (score !== undefined && (input === undefined || out === undefined))
+      refuse(['score'], `found score: without ${input === undefined ? 'input:' : 'out:'}`)
+    if (out !== undefined && !/\.(parquet|csv|tsv)$/.test(out))
+      refuse(['out'], `found "${out}"; expected a .parquet, .csv or .tsv file`)
+    const scoring =
+      score !== undefined && input !== undefined && out !== undefined ? { score, input, out, keep } : undefined
     if (read.foreach && read.matrix) refuse(['foreach'], 'found foreach: and matrix:; a step has one of them')
     if (read.foreach && read.model)
       refuse(
@@ -302,7 +367,14 @@ const step = map(
     if (twice) refuse(['secrets'], `found "${twice}" in secrets: and env:`)
     return {
       ...read,
-      run: run ?? notebookCommand(read.notebook ?? ''),
+      ...(scoring
+        ? {
+            score: scoring.score,
+            run: scoreCommand(scoring),
+            deps: [...read.deps, scoring.input, { kind: 'model' as const, name: scoring.score }],
+            outs: [...read.outs, scoring.out],
+          }
+        : { run: run ?? notebookCommand(read.notebook ?? '') }),
       ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     }
   })
@@ -453,6 +525,56 @@ const retrain = map(
   ['steps', 'params', 'search'],
 ).transform((read) => ({ on: read.on, atMost: read.at_most, cooldownMs: read.cooldown }))
 
+const serve = map(
+  {
+    concurrency: z.int().min(1).max(10_000).describe('a whole number from 1').optional(),
+    queue: z.int().min(0).max(100_000).describe('a whole number from 0').optional(),
+    workers: z.int().min(1).max(256).describe('a whole number from 1 to 256').optional(),
+    spare: z.boolean().optional(),
+    memory: writtenOrNumber('an amount of memory such as 512MB or 4GB', parseBytes).optional(),
+    deadline: duration.optional(),
+    swap: z.enum(['auto', 'surge', 'hold']).optional(),
+    idle: duration.optional(),
+  },
+  ['threads', 'batch', 'min', 'max', 'cpu', 'gpu'],
+).transform(({ memory, deadline, idle, ...read }) => ({
+  ...read,
+  ...(idle === undefined ? {} : { idleMs: idle }),
+  ...(memory === undefined ? {} : { memoryBytes: memory }),
+  ...(deadline === undefined ? {} : { deadlineMs: deadline }),
+}))
+
+const inputs = map({
+  on_failure: z.enum(['reject', 'warn', 'impute']).default('reject'),
+  impute: z.record(z.string().min(1), scalar).describe('a map of columns to the value that stands in').default({}),
+}).transform(({ on_failure, impute }, context) => {
+  const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+  const columns = Object.keys(impute).length
+  if (on_failure === 'impute' && columns === 0)
+    refuse('impute', 'found on_failure: impute without values; say impute: { COLUMN: VALUE }')
+  if (on_failure !== 'impute' && columns > 0)
+    refuse('impute', `found values beside on_failure: ${on_failure}; they are used with on_failure: impute`)
+  return { onFailure: on_failure, impute }
+})
+
+const columnNames = z.array(z.string().min(1)).describe('a list of columns')
+
+const log = map({
+  sample: share.default(1),
+  fields: z
+    .union([z.literal('all').transform(() => undefined), columnNames])
+    .describe('all, or a list of columns')
+    .optional(),
+  hash: columnNames.default([]),
+  keep: duration.optional(),
+  subject: z.string().min(1).describe('the name of a column').optional(),
+}).transform(({ keep, fields, subject, ...read }) => ({
+  ...read,
+  ...(fields === undefined ? {} : { fields }),
+  ...(keep === undefined ? {} : { keepMs: keep }),
+  ...(subject === undefined ? {} : { subject }),
+}))
+
 const deployment = map(
   {
     model: named('the name of a model'),
@@ -463,8 +585,11 @@ const deployment = map(
     rollout: rollout.prefault({}),
     monitor: monitor.prefault({}),
     retrain: retrain.prefault({}),
+    serve: serve.prefault({}),
+    inputs: inputs.prefault({}),
+    log: log.prefault({}),
   },
-  ['target', 'resources', 'replicas', 'scale', 'sign', 'features', 'transformer', 'explain', 'schedule', 'log'],
+  ['target', 'resources', 'replicas', 'scale', 'sign', 'features', 'transformer', 'explain', 'schedule'],
 )
 
 const branch = written('the name of a Git branch', (text) => {

@@ -258,6 +258,17 @@ function dataProblems(file: ProjectFile): PathProblem[] {
         ),
       )
     variables.set(variable, name)
+    if (source.secret !== undefined && !source.address?.startsWith('http'))
+      found.push(
+        invalid(['data', name, 'secret'], 'found a secret beside data that nobody asks for one; it is for https://…'),
+      )
+    if (source.plus && source.address)
+      found.push({
+        kind: 'not-yet',
+        path: ['data', name, 'plus'],
+        at: 'key',
+        text: 'plus: beside data at an address; name a file in Git',
+      })
     if (source.plus && !environments.includes(source.plus.predictions))
       found.push(
         invalid(['data', name, 'plus', 'predictions'], unknown(source.plus.predictions, 'environment', environments)),

@@ -154,6 +154,9 @@ describe("the design's example", () => {
         atMost: { count: 1, perMs: 86_400_000 },
         cooldownMs: 3_600_000,
       },
+      serve: {},
+      inputs: { onFailure: 'reject', impute: {} },
+      log: { sample: 1, hash: [] },
     })
   })
 
@@ -175,6 +178,73 @@ it('reads a file of nothing but a project', () => {
     models: {},
     deployments: {},
   })
+})
+
+it('makes a command, a dep of the model and of the table, and an out of score:', () => {
+  const text = `project: p
+data: { people: { path: people.csv } }
+steps:
+  train: { run: fit, model: a-model }
+  one: { score: a-model, input: 'data:people', out: work/one.parquet, keep: [id, "it's"] }
+  two: { score: a-model, input: work/some.csv, out: two.csv, deps: [src] }
+  make: { run: make, outs: [work/some.csv] }
+`
+  const { one, two } = parseProjectFile(text, 'modelwright.yaml').steps
+  expect(one).toMatchObject({
+    score: 'a-model',
+    deps: [
+      { kind: 'data', name: 'people' },
+      { kind: 'model', name: 'a-model' },
+    ],
+    outs: ['work/one.parquet'],
+  })
+  expect(one!.run).toContain('score "$MODELWRIGHT_MODEL_A_MODEL" "$MODELWRIGHT_DATA_PEOPLE" \'work/one.parquet\'')
+  expect(one!.run).toMatch(/--keep 'id,it'\\''s'$/)
+  expect(two!.run).toContain("score \"$MODELWRIGHT_MODEL_A_MODEL\" 'work/some.csv' 'two.csv'")
+})
+
+it('reads how an endpoint is carried, what becomes of bad rows, and what is kept of requests', () => {
+  const { deployments } = parseProjectFile(`
+project: p
+steps: { train: { run: "true", model: m } }
+deployments:
+  production:
+    model: m
+    serve: { concurrency: 8, queue: 0, workers: 2, spare: true, memory: 2GB, deadline: 30s, swap: hold, idle: 15m }
+    inputs: { on_failure: impute, impute: { radius: 14.2, kind: benign } }
+    log: { sample: 10%, fields: [radius], hash: [patient_id], keep: 90d, subject: patient_id }
+  staging: { model: m, inputs: { on_failure: warn }, log: { fields: all } }
+`)
+  expect(deployments.production).toMatchObject({
+    serve: {
+      concurrency: 8,
+      queue: 0,
+      workers: 2,
+      spare: true,
+      memoryBytes: 2e9,
+      deadlineMs: 30_000,
+      swap: 'hold',
+      idleMs: 900_000,
+    },
+    inputs: { onFailure: 'impute', impute: { radius: 14.2, kind: 'benign' } },
+    log: { sample: 0.1, fields: ['radius'], hash: ['patient_id'], keepMs: 90 * 86_400_000, subject: 'patient_id' },
+  })
+  expect(deployments.staging).toMatchObject({
+    inputs: { onFailure: 'warn', impute: {} },
+    log: { sample: 1, hash: [] },
+  })
+  expect(deployments.staging!.log).not.toHaveProperty('fields')
+})
+
+it.each([
+  ['values that nobody uses', 'inputs: { impute: { radius: 1 } }', 'they are used with on_failure: impute'],
+  ['imputing without values', 'inputs: { on_failure: impute }', 'say impute: { COLUMN: VALUE }'],
+  ['a concurrency of none', 'serve: { concurrency: 0 }', 'found 0; expected a whole number from 1'],
+  ['a share above all', 'log: { sample: 110% }', 'a share such as 5%'],
+  ['a duration of nothing', 'log: { keep: 0s }', 'a duration of nothing'],
+])('refuses %s', (_, line, message) => {
+  const text = `project: p\nsteps: { train: { run: "true", model: m } }\ndeployments: { production: { model: m, ${line} } }\n`
+  expect(() => parseProjectFile(text)).toThrow(message)
 })
 
 it('reads approvals by role, alternatives of bounds, open ranges, windows and the other forms', () => {
@@ -233,7 +303,7 @@ const wrong: Case[] = [
     'outs: [work/train',
     'ouputs: [work/train',
     '16:72',
-    'found "ouputs"; allowed here: run, notebook, deps, outs',
+    'found "ouputs"; allowed here: run, notebook, score, input, out, keep, deps, outs',
     'did you mean "outs"?',
   ],
   [
@@ -252,7 +322,36 @@ const wrong: Case[] = [
     'did you mean "metric"?',
   ],
   ['a missing project', 'project: tumour-classifier\n', '\n', '3:1', '"project" is missing'],
-  ['a missing run:', 'run: python src/prepare.py, ', '', '16:13', 'neither run: nor notebook:; expected a command'],
+  [
+    'a missing run:',
+    'run: python src/prepare.py, ',
+    '',
+    '16:13',
+    'neither run: nor notebook: nor score:; expected a command',
+  ],
+  ['score: without what it scores', 'run: python src/prepare.py', 'score: x', '16:22', 'found score: without input:'],
+  [
+    'score: beside run:',
+    '{ run: python src/prepare.py',
+    '{ score: x, run: python src/prepare.py',
+    '16:',
+    'has one of them',
+  ],
+  [
+    'score: with a registered version',
+    'run: python src/prepare.py',
+    'score: x@champion, input: a.csv, out: b.csv',
+    '16:22',
+    'a model that this pipeline makes',
+    'modelwright score',
+  ],
+  [
+    'out: of another kind',
+    'run: python src/prepare.py',
+    'score: x, input: a.csv, out: b.json',
+    '16:',
+    '.parquet, .csv or .tsv',
+  ],
   ['a version that YAML reads as a number', '">= 3.11"', '3.10', '3:20', 'found 3.1;', 'in quotes'],
   [
     'a command that YAML reads as a truth value',

@@ -1,5 +1,6 @@
 import { AppError } from '../../kernel/errors.ts'
-import type { GateDeclaration, ModelPolicy, Problem, ProjectFile, Step } from '../project-file.ts'
+import type { DataSource, GateDeclaration, ModelPolicy, Problem, ProjectFile, Step } from '../project-file.ts'
+import { dataPlace } from './data-place.ts'
 import { isMap } from './dvc-values.ts'
 import { expandMatrix } from './expand-matrix.ts'
 import { type FileShape, fileSchema } from './file-schema.ts'
@@ -120,6 +121,7 @@ function toProjectFile(shape: FileShape, steps: Record<string, Step>): ProjectFi
   const names = [...new Set([...Object.keys(steps), ...Object.keys(shape.steps)])].sort((a, b) => b.length - a.length)
   return {
     ...shape,
+    data: mapValues(shape.data, ({ path, ...source }, name): DataSource => ({ ...source, ...placeOf(path, name) })),
     steps,
     models: mapValues(shape.models, (model, name): ModelPolicy => {
       const gate = model.gate && toGate(model.gate, name, steps, names)
@@ -127,6 +129,9 @@ function toProjectFile(shape: FileShape, steps: Record<string, Step>): ProjectFi
     }),
   }
 }
+
+const placeOf = (path: FileShape['data'][string]['path'], name: string): Pick<DataSource, 'path' | 'address'> =>
+  'address' in path ? { path: dataPlace(name, path.address), address: path.address } : path
 
 function toGate(
   gate: NonNullable<FileShape['models'][string]['gate']>,

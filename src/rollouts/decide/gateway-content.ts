@@ -2,6 +2,7 @@ import { type Bound, targetOf } from '../../kernel/bound.ts'
 import type { Digest } from '../../kernel/digest.ts'
 import type { Place } from '../../kernel/place.ts'
 import type { Share } from '../../kernel/units.ts'
+import type { Deployment } from '../../projects/index.ts'
 import type { EndpointDesired, ServedVersion } from '../../serving/index.ts'
 import type { Rollout, VersionName, Weight } from '../rollout.ts'
 
@@ -29,7 +30,7 @@ function shareOfNewcomer({ state, step, plan }: Rollout, someoneServes: boolean)
  * traffic there is no endpoint. `servable` gives what the gateway needs of a version, or undefined.
  */
 export function endpointOf(
-  place: Place & { model: string },
+  place: Place & { model: string } & EndpointPolicies,
   weights: readonly Weight[],
   rollout: Rollout | undefined,
   servable: (digest: Digest) => ServedVersion | undefined,
@@ -40,12 +41,27 @@ export function endpointOf(
   })
   const total = versions.reduce((sum, { weight }) => sum + weight, 0)
   if (total === 0) return undefined
-  const { project, environment, model } = place
+  const { project, environment, model, serve, inputs, log } = place
   const guard = guardOf(rollout)
   return {
     ...{ project, environment, model },
     versions: versions.map(({ target, weight }) => ({ target, weight: weight / total })),
     ...(guard ? { guard } : {}),
+    ...(serve ? { serve } : {}),
+    ...(inputs ? { inputs } : {}),
+    ...(log ? { log } : {}),
+  }
+}
+
+/** How an endpoint is carried, as Git declares it; what differs in nothing from the defaults is left out. */
+export type EndpointPolicies = Pick<EndpointDesired, 'serve' | 'inputs' | 'log'>
+
+export function policiesOf({ serve, inputs, log }: Deployment): EndpointPolicies {
+  const isPlainLog = log.sample === 1 && log.hash.length === 0 && !log.fields && !log.subject && !log.keepMs
+  return {
+    ...(Object.keys(serve).length > 0 ? { serve } : {}),
+    ...(inputs.onFailure === 'reject' ? {} : { inputs }),
+    ...(isPlainLog ? {} : { log }),
   }
 }
 

@@ -40,7 +40,13 @@ export function mismatches(
   return wanted.endpoint.versions.flatMap(({ target, weight }) => {
     const seen = endpoint.versions.find(({ digest }) => digest === target.digest)
     if (!seen) return [`the gateway does not have version ${target.version}`]
-    if (seen.state === 'ready' || (target.digest === wanted.loading && seen.state === 'loading') || weight === 0)
+    // What sleeps for want of requests, or for others, answers when it is asked.
+    const isAble = seen.state === 'ready' || (seen.state === 'asleep' && seen.cause !== 'held')
+    if (
+      isAble ||
+      (target.digest === wanted.loading && (seen.state === 'loading' || seen.state === 'asleep')) ||
+      weight === 0
+    )
       return []
     return [`version ${target.version} is ${seen.state}${seen.reason ? ` (${seen.reason})` : ''}`]
   })

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { type Bound, parseBound } from '../../kernel/bound.ts'
 import { digestOf } from '../../kernel/digest.ts'
 import type { CommitId } from '../../kernel/ids.ts'
+import { parseProjectFile } from '../../projects/index.ts'
 import type { Rollout } from '../rollout.ts'
-import { endpointOf, weightsOf } from './gateway-content.ts'
+import { endpointOf, policiesOf, weightsOf } from './gateway-content.ts'
 import { mismatches } from './mismatches.ts'
 import { nextStep, type RolloutFacts } from './next-step.ts'
 import { activeStates, canFollow, nextRolloutState, type RolloutOutcome } from './rollout-states.ts'
@@ -57,6 +58,8 @@ const seen = (counts: Partial<typeof none>, before: Partial<typeof none> = { req
 })
 const preparing = { state: 'preparing' } as const
 const waiting = { state: 'waiting' } as const
+const plain = { plan: { ...rollout().plan, canary: [1] } }
+const held = () => facts({ newcomer: { state: 'asleep', cause: 'held' } })
 const barred = { cleared: false, cause: 'barred', reason: 'reverted by mia' } as const
 
 describe('one look at a rollout', () => {
@@ -65,6 +68,29 @@ describe('one look at a rollout', () => {
     ['waits until it is loaded', rollout(preparing), facts({ newcomer: { state: 'loading' } }), 'wait'],
     ['waits while the gateway says nothing of it', rollout(preparing), facts({ newcomer: undefined }), 'wait'],
     ['begins the canary when it is ready', rollout(preparing), facts(), 'begin'],
+    ['begins the canary of a model that sleeps', rollout(preparing), facts({ newcomer: { state: 'asleep' } }), 'begin'],
+    ['waits for a person where a canary does not fit into memory', rollout(preparing), held(), 'wait'],
+    [
+      'takes the place where it does not fit and no canary is declared',
+      rollout({ ...preparing, ...plain }),
+      held(),
+      'begin',
+    ],
+    [
+      'takes the place where a person said to go on',
+      rollout({ ...preparing, request: { what: 'continue', by: 'olga' } }),
+      held(),
+      'begin',
+    ],
+    ['takes the place straight away on the way back', rollout({ ...preparing, straight: 'back' }), held(), 'begin'],
+    ['waits until it serves in the place', rollout({ step: 2 }), facts({ newcomer: { state: 'loading' } }), 'wait'],
+    ['is done when it serves in the place', rollout({ step: 2 }), facts(), 'finish'],
+    [
+      'rolls back what could not take the place',
+      rollout({ step: 2 }),
+      facts({ newcomer: { state: 'failed', cause: 'not loaded', reason: 'no module' } }),
+      'roll back',
+    ],
     [
       'takes all at once where nothing serves',
       rollout({ ...preparing, straight: 'nothing serves yet' }),
@@ -275,6 +301,24 @@ describe('what the gateway is told', () => {
     expect(guard(rollout())).toEqual({ newcomer: newcomer.digest, minRequests: 100, maxErrorRate: 0.02 })
     expect(guard(rollout(preparing))).toBeUndefined()
     expect(guard(rollout({ old: undefined }))).toBeUndefined()
+  })
+
+  it('tells the gateway how Git wants the endpoint carried, and nothing of what differs in nothing from the defaults', () => {
+    const file = (line: string) =>
+      parseProjectFile(
+        `project: p\nsteps: { t: { run: "true", model: m } }\ndeployments: { production: { model: m${line} } }\n`,
+      ).deployments.production!
+    expect(policiesOf(file(''))).toEqual({})
+    const policies = policiesOf(file(', serve: { workers: 2 }, inputs: { on_failure: warn }, log: { sample: 10% }'))
+    expect(policies).toEqual({
+      serve: { workers: 2 },
+      inputs: { onFailure: 'warn', impute: {} },
+      log: { sample: 0.1, hash: [] },
+    })
+    const endpoint = endpointOf({ ...place, ...policies }, weightsOf(old, undefined), undefined, (digest) =>
+      served(digest),
+    )
+    expect(endpoint).toMatchObject(policies)
   })
 
   it('calls a gateway that is behind a mismatch only after the time that it may take to read', () => {

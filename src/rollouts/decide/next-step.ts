@@ -3,6 +3,7 @@ import { type Digest, shortDigest } from '../../kernel/digest.ts'
 import { type EpochMs, formatDuration } from '../../kernel/time.ts'
 import type { Share } from '../../kernel/units.ts'
 import type { Clearance } from '../../promotions/index.ts'
+import type { NotLoaded, VersionState } from '../../serving/index.ts'
 import type { Rollout, TrafficCounts } from '../rollout.ts'
 import type { RolloutOutcome } from './rollout-states.ts'
 
@@ -20,7 +21,7 @@ export type RolloutFacts = {
   /** Whether model and environment are on this machine. */
   prepared: { state: 'ready' } | { state: 'going on' } | { state: 'failed'; reason: string }
   /** What the gateway says of the newcomer; undefined: nothing (it is down, or has not read of it). */
-  newcomer: { state: 'loading' | 'ready' | 'failed' | 'restarting'; reason?: string } | undefined
+  newcomer: { state: VersionState; reason?: string; cause?: NotLoaded['cause'] } | undefined
   guardTripped: string | undefined
   /** Counted since the step began. */
   traffic: { newcomer: TrafficCounts; old: TrafficCounts }
@@ -70,18 +71,53 @@ function reasonToStop(rollout: Rollout, facts: RolloutFacts): string | undefined
   return rollout.state === 'preparing' ? undefined : brokenBound(rollout, facts)
 }
 
-function prepare(rollout: Rollout, { prepared, newcomer }: RolloutFacts, decide: Decide): RolloutDecision {
+function prepare(rollout: Rollout, facts: RolloutFacts, decide: Decide): RolloutDecision {
+  const { prepared, newcomer } = facts
   const name = `version ${rollout.newcomer.version}`
   if (prepared.state !== 'ready') return decide('wait', `${name} is being brought to this machine`)
-  if (newcomer?.state !== 'ready') return decide('wait', `${name} is being loaded`)
+  if (isHeld(facts)) return takeThePlace(rollout, decide)
+  if (!isAble(newcomer)) return decide('wait', `${name} is being loaded`)
   if (rollout.straight) return decide('finish', rollout.straight)
   const first = rollout.plan.canary[0] ?? 1
   if (first >= 1) return decide('finish', 'no canary is declared, so it takes all traffic at once')
   return decide('begin', `${name} is ready and gets ${percent(first)} of the traffic`, 0)
 }
 
+/**
+ * It cannot be loaded beside the old one, so it gets all the traffic at once, in the old one's place; its rollout ends when it serves
+ * there. Where Git asks for a canary, which this leaves out, a person says so.
+ */
+function takeThePlace(rollout: Rollout, decide: Decide): RolloutDecision {
+  const { plan, request, straight, newcomer } = rollout
+  const name = `version ${newcomer.version}`
+  if (asksForCanary(plan) && !straight && request?.what !== 'continue')
+    return decide(
+      'wait',
+      `${name} does not fit beside the version that serves, so a canary cannot be: a person may say go on, and it takes all traffic at once, in the other's place`,
+    )
+  const by = request?.what === 'continue' ? `${request.by} said to go on without a canary` : 'memory holds one of them'
+  return decide('begin', `${by}: ${name} takes the place of the one that serves`, plan.canary.length - 1)
+}
+
+/** The gateway cannot have both versions in memory. */
+export const isHeld = ({ newcomer }: Pick<RolloutFacts, 'newcomer'>): boolean => newcomer?.cause === 'held'
+
+/** Whether a person is asked, because a canary is declared that memory does not allow. */
+export const needsPerson = (rollout: Rollout, facts: Pick<RolloutFacts, 'newcomer'>): boolean =>
+  rollout.state === 'preparing' && isHeld(facts) && asksForCanary(rollout.plan) && !rollout.straight
+
+const asksForCanary = ({ canary }: Rollout['plan']): boolean => (canary[0] ?? 1) < 1
+
+/** A model that sleeps was loaded before, and is loaded by the first request. */
+const isAble = (newcomer: RolloutFacts['newcomer']): boolean =>
+  newcomer?.state === 'ready' || (newcomer?.state === 'asleep' && newcomer.cause !== 'held')
+
 function observe(rollout: Rollout, facts: RolloutFacts, decide: Decide): RolloutDecision {
   const { plan, state, request, stepSince } = rollout
+  if ((plan.canary[rollout.step] ?? 1) >= 1)
+    return isAble(facts.newcomer)
+      ? decide('finish', `version ${rollout.newcomer.version} serves in the place of the old one`)
+      : decide('wait', `version ${rollout.newcomer.version} is being loaded in the place of the old one`)
   const { requests } = facts.traffic.newcomer
   const elapsed = facts.now - stepSince
   if (request?.what === 'continue')

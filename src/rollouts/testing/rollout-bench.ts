@@ -12,11 +12,11 @@ import type { TrafficCounts } from '../rollout.ts'
 import { RolloutsService } from '../rollouts-service.ts'
 import { RolloutsStore } from '../rollouts-store.ts'
 
-type WorkerState = GatewayObserved['endpoints'][number]['versions'][number]['state']
+type Seen = GatewayObserved['endpoints'][number]['versions'][number]
 
 /** A gateway that reads the real desired.json and says of itself what a test wants. */
 export class PlayedGateway {
-  readonly states = new Map<Digest, { state: WorkerState; reason?: string }>()
+  readonly states = new Map<Digest, Pick<Seen, 'state' | 'reason' | 'cause'>>()
   tripped: NonNullable<GatewayObserved['endpoints'][number]['guardTripped']> | undefined
   isDown = false
   #desired: GatewayDesired = { revision: 0, endpoints: [] }
@@ -34,7 +34,7 @@ export class PlayedGateway {
     return this.#desired
   }
 
-  observe = async (): Promise<GatewayObserved | undefined> => {
+  observe: () => Promise<GatewayObserved | undefined> = async () => {
     if (this.isDown) return undefined
     await this.read().catch(() => undefined)
     return {
@@ -86,6 +86,7 @@ export async function rolloutBench() {
   const seen: ({ digest: Digest; at: number } & TrafficCounts)[] = []
   const failures: unknown[] = []
   let pythonFails: Error | undefined
+  let python = '/envs/one/bin/python'
   const observeTraffic = async ({ digest, since }: { digest: Digest; since: number }) =>
     seen
       .filter((one) => one.digest === digest && one.at >= since)
@@ -105,7 +106,7 @@ export async function rolloutBench() {
       manifestOf: (digest) => bench.promotions.manifestOf(digest),
       ensurePython: async () => {
         if (pythonFails) throw pythonFails
-        return '/envs/one/bin/python'
+        return python
       },
       projects: bench.projects,
     })
@@ -141,6 +142,12 @@ export async function rolloutBench() {
     rolloutFailures: failures,
     failPython: (error: Error | undefined) => {
       pythonFails = error
+    },
+    /** From here on a real gateway carries what the file says, with workers of that interpreter. */
+    useGateway: (observe: () => Promise<GatewayObserved>, interpreter: string) => {
+      gateway.observe = observe
+      python = interpreter
+      reconciler = started()
     },
     /** A judged version whose model really lies in the object store. */
     judgeModel: async (execution: string, wish: CandidateWish = {}) => {

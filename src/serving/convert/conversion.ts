@@ -21,6 +21,10 @@ const conversion = z.object({
   refuses: z.object({
     missing: z.array(z.union([z.string(), z.int()])),
     infinite: z.array(z.union([z.string(), z.int()])),
+    /** Beyond what a float of single precision holds. */
+    large: z.array(z.union([z.string(), z.int()])).default([]),
+    /** No rows at all. */
+    empty: z.boolean().default(false),
   }),
   /** The known values of columns of texts in which the original raises an error on others. */
   categories: z.record(z.string(), z.array(z.string())),

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../../kernel/errors.ts'
@@ -14,6 +15,8 @@ export type ConvertRequest = {
   /** A .csv or .parquet file of real rows; else the model's input example. */
   rows?: string
   tolerance: number
+  /** Leaves a classifier's probabilities out, once they are proved: it answers what the original answers, and no more. */
+  answerOnly?: boolean
 }
 
 export type ConvertParts = {
@@ -24,6 +27,8 @@ export type ConvertParts = {
   /** Its own, empty. */
   scratch: string
   signal: AbortSignal
+  /** Takes of the machine what others leave: a model is being served beside it. */
+  inBackground?: boolean
 }
 
 const told = z.discriminatedUnion('ok', [
@@ -38,7 +43,7 @@ type Refused = Extract<z.output<typeof told>, { ok: false }>
 
 /**
  * Writes the model's ONNX form, once it is proved that both answer alike; the folder appears whole or not at all.
- * @throws AppError ConversionRefused, with why
+ * @throws AppError ConversionRefused, with why: Unconvertible, where that lies in the model
  */
 export async function convertModel(request: ConvertRequest, parts: ConvertParts): Promise<Conversion> {
   const asked = join(parts.scratch, 'request.json')
@@ -73,15 +78,17 @@ const nextOf: Record<Refused['kind'], string> = {
   packages: 'Name a Python that has the packages with --python, or let one be made (--env-manager uv).',
 }
 
-const refusal = ({ kind, message }: Refused): AppError =>
-  new AppError(
-    'ConversionRefused',
-    kind === 'packages' ? `The converter lacks a package: ${message}.` : `The model is not converted: ${message}`,
-    nextOf[kind],
-  )
+/** The model itself cannot be converted: asked again, it is refused again. */
+export class Unconvertible extends AppError {}
+
+function refusal({ kind, message }: Refused): AppError {
+  if (kind === 'packages')
+    return new AppError('ConversionRefused', `The converter lacks a package: ${message}.`, nextOf.packages)
+  return new Unconvertible('ConversionRefused', `The model is not converted: ${message}`, nextOf[kind])
+}
 
 /** The model's code runs in it: it sees no secret. */
-function run(words: readonly string[], home: string, { pythonPath, env, signal }: ConvertParts) {
+function run(words: readonly string[], home: string, { pythonPath, env, signal, inBackground }: ConvertParts) {
   return new Promise<{ words: string; how: string }>((resolve, reject) => {
     const child = spawn(pythonPath, ['-W', 'ignore', ...words], {
       cwd: home,
@@ -100,6 +107,7 @@ function run(words: readonly string[], home: string, { pythonPath, env, signal }
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true,
     })
+    if (inBackground && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL)
     const end = () => killGroup(child.pid)
     signal.addEventListener('abort', end, { once: true })
     let said = ''

@@ -32,13 +32,17 @@ export class ConvertedModel implements ModelBackend {
     this.#refused = {
       missing: new Set(refuses.missing),
       infinite: new Set(refuses.infinite),
+      large: new Set(refuses.large),
+      empty: refuses.empty,
       categories: new Map(Object.entries(categories).map(([name, known]) => [name, new Set(known)])),
     }
   }
 
   get facts(): ModelFacts {
-    const { outputs } = this.#graph.facts
-    return { ...this.#signature, platform: this.#graph.facts.platform, outputs }
+    const { outputs, platform } = this.#graph.facts
+    // Where the answer is all that it gives, the signature has said what that is.
+    const isAlike = outputs.length === 1 && this.#signature.outputs.length === 1
+    return { ...this.#signature, platform, outputs: isAlike ? this.#signature.outputs : outputs }
   }
 
   get served(): ServedVersion {
@@ -59,6 +63,10 @@ export class ConvertedModel implements ModelBackend {
 
   get isComing(): boolean {
     return this.#graph.isComing
+  }
+
+  get graphBytes(): number | undefined {
+    return this.#graph.graphBytes
   }
 
   get load(): number {

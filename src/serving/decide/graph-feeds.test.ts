@@ -45,12 +45,22 @@ it('rounds to floats as the libraries do, and keeps whole numbers whole', () => 
 })
 
 it('finds the first value that the original would raise an error on', () => {
-  const refused = { missing: new Set(['b']), infinite: new Set(['a']), categories: new Map() }
+  const refused = {
+    missing: new Set(['b']),
+    infinite: new Set(['a']),
+    large: new Set(['a']),
+    empty: true,
+    categories: new Map(),
+  }
   const say = (values: number[]) =>
     refusedValue([{ ...column('X', values), shape: [2, 2] }], refused, columns, () => [])
   expect(say([1, 2, 3, 4])).toBeUndefined()
   expect(say([Number.NaN, 2, 3, Number.NaN])).toBe('Column "b", row 1: the value is missing, which the model refuses.')
   expect(say([Number.POSITIVE_INFINITY, 2, 3, 4])).toBe(
     'Column "a", row 0: the value is infinite, which the model refuses.',
+  )
+  expect(say([1, 1e39, 1e39, 4])).toBe('Column "a", row 1: the value is too large, which the model refuses.')
+  expect(refusedValue([{ ...column('X', []), shape: [0, 2] }], refused, columns, () => [])).toBe(
+    'There are no rows, which the model refuses.',
   )
 })

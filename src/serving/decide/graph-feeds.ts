@@ -110,10 +110,20 @@ function blank(what: Omit<Tensor, 'bytes'>): Tensor & { bytes: Buffer } {
 
 const names = (inputs: readonly TensorFacts[]): string => inputs.map(({ name }) => `"${name}"`).join(', ')
 
+/** A graph's texts know no missing value: this one stands for it, and was proved to be answered as the original answers none. */
+export const missingText = 'modelwright: missing'
+
+/** Stands for what is no text at all, and so none of the texts that a model knows. */
+export const unknownText = 'modelwright: no such category'
+
 /** What a converted model's original refuses, by the place of the column in the graph's inputs. */
 export type Refused = {
   missing: ReadonlySet<string | number>
   infinite: ReadonlySet<string | number>
+  /** Beyond what a float of single precision holds. */
+  large: ReadonlySet<string | number>
+  /** No rows at all. */
+  empty: boolean
   categories: ReadonlyMap<string, ReadonlySet<string>>
 }
 
@@ -124,7 +134,12 @@ export function refusedValue(
   columns: ModelFacts['inputs'],
   texts: (tensor: Tensor) => string[],
 ): string | undefined {
+  if (refused.empty && tensors[0]?.shape[0] === 0) return 'There are no rows, which the model refuses.'
   for (const tensor of tensors) {
+    if (tensor.datatype === 'BYTES' && refused.missing.has(tensor.name)) {
+      const at = texts(tensor).indexOf(missingText)
+      if (at >= 0) return `Column "${tensor.name}", row ${at}: the value is missing, which the model refuses.`
+    }
     const known = refused.categories.get(tensor.name)
     if (known) {
       const at = texts(tensor).findIndex((text) => !known.has(text))
@@ -138,21 +153,23 @@ export function refusedValue(
   return undefined
 }
 
+const largestSingle = 3.4028234663852886e38
+
 function refusedNumber(
   { name, shape }: Tensor,
   values: NumberArray,
   refused: Refused,
   columns: ModelFacts['inputs'],
 ): string | undefined {
-  if (refused.missing.size === 0 && refused.infinite.size === 0) return undefined
+  if (refused.missing.size === 0 && refused.infinite.size === 0 && refused.large.size === 0) return undefined
   const width = shape.length === 2 ? (shape[1] ?? 1) : 1
   for (let index = 0; index < values.length; index++) {
     const value = values[index] as number
-    if (value - value === 0) continue
+    if (Math.abs(value) <= largestSingle) continue
     const column = width > 1 || columns.length === 1 ? (columns[index % width]?.name ?? index % width) : name
-    const kind = Number.isNaN(value) ? 'missing' : 'infinite'
+    const kind = Number.isNaN(value) ? 'missing' : Number.isFinite(value) ? 'large' : 'infinite'
     if (refused[kind].has(column) || refused[kind].has(index % width))
-      return `Column "${column}", row ${Math.floor(index / width)}: the value is ${kind}, which the model refuses.`
+      return `Column "${column}", row ${Math.floor(index / width)}: the value is ${kind === 'large' ? 'too large' : kind}, which the model refuses.`
   }
   return undefined
 }

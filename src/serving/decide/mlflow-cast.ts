@@ -11,11 +11,13 @@ export function mlflowCast(type: string, value: unknown): number | bigint | bool
       return value === null ? null : numberOf(value)
     case 'integer':
     case 'long': {
+      // Python's int("1.5") is an error, int(1.5) is not.
+      if (typeof value === 'string' && !/^\s*[+-]?\d+\s*$/.test(value)) return undefined
       const number = typeof value === 'bigint' ? value : numberOf(value)
       return typeof number === 'number' && Number.isFinite(number) ? Math.trunc(number) : bigintOrNothing(number)
     }
     case 'boolean':
-      return value === null || typeof value === 'object' ? undefined : Boolean(value)
+      return Array.isArray(value) ? undefined : Boolean(value)
     default:
       return value === null || typeof value === 'object' ? undefined : textOf(value)
   }

@@ -24,6 +24,30 @@ const inputContract = z.object({
   key: z.string().optional(),
 })
 
+const servePolicy = z.object({
+  concurrency: z.int().min(1).optional(),
+  queue: z.int().min(0).optional(),
+  workers: z.int().min(1).optional(),
+  spare: z.boolean().optional(),
+  memoryBytes: z.number().positive().optional(),
+  deadlineMs: z.number().positive().optional(),
+  swap: z.enum(['auto', 'surge', 'hold']).optional(),
+  idleMs: z.number().positive().optional(),
+})
+
+const inputPolicy = z.object({
+  onFailure: z.enum(['reject', 'warn', 'impute']),
+  impute: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+})
+
+const logPolicy = z.object({
+  sample: share,
+  fields: z.array(z.string()).optional(),
+  hash: z.array(z.string()),
+  keepMs: z.number().positive().optional(),
+  subject: z.string().optional(),
+})
+
 const endpoint = z
   .object({
     project: name,
@@ -50,6 +74,9 @@ const endpoint = z
         maxInputFailureRate: share.optional(),
       })
       .optional(),
+    serve: servePolicy.optional(),
+    inputs: inputPolicy.optional(),
+    log: logPolicy.optional(),
   })
   .refine(
     ({ versions }) => versions.length === 0 || Math.abs(versions.reduce((sum, one) => sum + one.weight, 0) - 1) < 1e-6,

@@ -1,25 +1,36 @@
-import { randomBytes } from 'node:crypto'
 import type { Digest } from '../../kernel/digest.ts'
 import type { PredictionId } from '../../kernel/ids.ts'
 import { hashShare } from '../../math/hash-share.ts'
+import { Admission } from '../admission.ts'
 import { bindInputs } from '../decide/bind-inputs.ts'
-import { chooseVersion, effectiveWeights, isReached, type TrafficFacts, type Weighted } from '../decide/traffic.ts'
-import type { EndpointDesired, GatewayObserved, PredictionRecord, ServedVersion } from '../gateway-state.ts'
-import { type InputRows, inputFailure } from '../input-failure.ts'
+import { chooseVersion } from '../decide/traffic.ts'
+import { asksForExplanations, type Explainers, explainParameter } from '../explain/explainers.ts'
+import type { EndpointDesired, GatewayObserved, ServedVersion } from '../gateway-state.ts'
+import type { InputRows } from '../input-failure.ts'
+import { handleInput, type Imputed, type ProblemCounts } from '../input-handling.ts'
+import type { LogHash } from '../log-hash.ts'
 import { InferenceStats } from '../models/inference-stats.ts'
 import type { Refusal } from '../models/model-backend.ts'
-import type { ModelFacts } from '../models/model-facts.ts'
-import { type BackendSetting, openBackend, type VersionBackend } from '../models/open-backend.ts'
+import type { BackendSetting, VersionBackend } from '../models/open-backend.ts'
 import { refusalError } from '../models/refusal-error.ts'
 import { rowsOfTensors } from '../models/tensor-rows.ts'
 import { predictionId, randomBytesNeeded } from '../prediction-id.ts'
 import type { Inferred, ServedName } from '../protocols/model-repository.ts'
 import type { OipRequest } from '../protocols/oip-request.ts'
+import { RandomPool } from '../random-pool.ts'
 import { invalidInput, unavailable } from '../scoring-error.ts'
 import type { Tensor } from '../tensor.ts'
+import { EndpointVersions } from './endpoint-versions.ts'
 import { GuardState, type Trip } from './guard-state.ts'
+import { imputedQuestion, imputedTensors } from './imputed-request.ts'
+import { InputCounts } from './input-counts.ts'
+import { journalEntry, type Outcome } from './journal-entry.ts'
 import type { JournalWriter } from './journal-writer.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { ModelSizes } from './model-sizes.ts'
 import type { ScoringRequest } from './scoring-request.ts'
+import { noFacts, type VersionSlot } from './version-slot.ts'
+import { type LineLimits, WaitingLine } from './waiting-line.ts'
 
 export type EndpointSetting = {
   worker: Omit<BackendSetting, 'changed'>
@@ -27,134 +38,228 @@ export type EndpointSetting = {
   /** Uniform in [0, 1). */
   draw: () => number
   drainMs: number
+  budget: MemoryBudget
+  sizes: ModelSizes
+  explainers: Explainers
+  /** For requests that come while no version is there to take them. */
+  line: LineLimits & { waitMs: number }
   tripped: () => void
+  /** For values of which the log keeps only a hash. */
+  logHash: LogHash
 }
 
-type Ask<Value> = (backend: VersionBackend) => Promise<{ ok: true; value: Value; outputs: () => Buffer } | Refusal>
+type Ask<Value> = (
+  backend: VersionBackend,
+  imputed: readonly Imputed[],
+) => Promise<{ ok: true; value: Value; outputs: () => Buffer } | Refusal>
 
-export type Prediction = { id: PredictionId; body: Buffer }
+type Answered<Value> = { id: PredictionId; version: number; value: Value; warnings: ProblemCounts }
+
+/** Adds to an answer what explains it, of the version that gave it. What goes wrong there says nothing against the version. */
+type Explain<Value> = (value: Value) => Promise<Value>
+
+/** A request before its version is known: its size, its rows as that version's facts make them, and what explains its answer. */
+type Incoming<Value> = {
+  bytes: number
+  rows: (version: VersionSlot | undefined) => InputRows
+  explained: (answered: Answered<Value>) => Promise<Value>
+}
+
+export type Prediction = { id: PredictionId; body: Buffer; warnings: ProblemCounts }
 
 /** One deployment's traffic: which version answers, whether its input may, what is written down of it, and the guard. */
 export class Endpoint {
   readonly name: string
   readonly #setting: EndpointSetting
   readonly #guard: GuardState
-  readonly #workers = new Map<Digest, VersionBackend>()
+  readonly #versions: EndpointVersions
+  readonly #line: WaitingLine
   readonly #stats = new InferenceStats()
-  readonly #leaving = new Set<Promise<void>>()
+  readonly #admission: Admission
+  readonly #random = new RandomPool()
+  readonly #inputCounts = new InputCounts()
   #desired: EndpointDesired
-  #current: Weighted[] = []
-  #effective: Weighted[] = []
+  /** Requests that a version computes, and those that were just told to go to one. */
+  #inside = 0
+  #called = 0
 
-  constructor(desired: EndpointDesired, setting: EndpointSetting, trip: Trip | undefined) {
+  /** @param atStart of the gateway: then only what fits is loaded */
+  constructor(desired: EndpointDesired, setting: EndpointSetting, trip: Trip | undefined, atStart: boolean) {
     this.name = `${desired.project}/${desired.environment}`
     this.#setting = setting
     this.#guard = new GuardState(trip)
     this.#desired = desired
-    this.apply(desired)
+    this.#admission = new Admission({
+      now: () => setting.worker.clock.now(),
+      limits: () => ({ queue: setting.worker.limits.queueLength, ...this.#desired.serve }),
+      computing: () => this.#desired.serve?.workers ?? 1,
+      isReady: () => this.#versions.effective.length > 0,
+    })
+    this.#line = new WaitingLine(setting.line)
+    this.#versions = new EndpointVersions(desired, {
+      ...setting,
+      barred: () => this.#guard.trip?.newcomer,
+      isWanted: () => this.#line.length + this.#called + this.#inside > 0,
+      waitingSince: () => this.#line.since,
+      changed: () => this.#callNext(),
+    })
+    this.apply(desired, atStart)
   }
 
-  /** New versions are begun first; the old ones go on until every weighted one is ready. */
-  apply(desired: EndpointDesired): void {
+  apply(desired: EndpointDesired, atStart = false): void {
     this.#desired = desired
     this.#guard.apply(desired)
-    for (const { target } of desired.versions) {
-      const known = this.#workers.get(target.digest)
-      // The digest is the content: a worker that has it serves on, wherever the next one will find it.
-      if (known && (known.state === 'ready' || isSamePlace(known.served, target))) known.served = target
-      else this.#begin(target, known)
-    }
-    this.#settle()
+    this.#versions.apply(desired, atStart)
   }
 
   /** @throws ScoringError what the client is told; its `predictionId` leads to the record where there is one */
   async predict(request: ScoringRequest, signal?: AbortSignal): Promise<Prediction> {
-    const { id, value } = await this.#answered(request, async (backend) => {
-      const { form, body } = request
-      const answer = await backend.score({ form, body, drop: droppedColumns(backend.served) }, signal)
+    const { form, body } = request
+    const isExplained = asksForExplanations(request)
+    let explain: Explain<Buffer> | undefined
+    const ask: Ask<Buffer> = async (backend, imputed) => {
+      const question = { ...imputedQuestion({ ...request, form, body }, imputed), drop: droppedColumns(backend.served) }
+      if (isExplained) explain = (value) => this.#setting.explainers.withAnswer(backend, question, value, signal)
+      const answer = await backend.score(question, signal)
       return answer.ok ? { ok: true, value: answer.body, outputs: () => answer.body } : answer
-    })
-    return { id, body: value }
+    }
+    const incoming = {
+      bytes: body.length,
+      rows: () => request,
+      explained: (it: Answered<Buffer>) => explainedBy(explain, it),
+    }
+    const { id, value, warnings } = await this.#answered(incoming, ask, signal)
+    return { id, body: value, warnings }
   }
 
   /** The same in the Open Inference Protocol. @throws ScoringError */
   async infer(request: OipRequest, signal?: AbortSignal): Promise<Inferred> {
     const { tensors, parameters } = request
-    const { id, version, value } = await this.#answered(inputRows(this.#anyVersion, tensors), async (backend) => {
-      const binding = bindInputs(backend.facts, withoutKey(backend.served, tensors))
+    let explain: Explain<Tensor[]> | undefined
+    const ask: Ask<Tensor[]> = async (backend, imputed) => {
+      const own = withoutKey(backend.served, tensors)
+      const given = imputed.length === 0 ? own : imputedTensors(own, backend.facts, imputed)
+      const binding = bindInputs(backend.facts, given)
       if ('problem' in binding) return { ok: false, kind: 'schema', message: binding.problem }
-      const answer = await backend.infer({ ...binding, parameters }, signal)
+      const asked = explainParameter(parameters, backend.facts)
+      if (asked.explain)
+        explain = async (value) => [
+          ...value,
+          ...(await this.#setting.explainers.outputs(backend, binding.tensors, signal)),
+        ]
+      const answer = await backend.infer({ ...binding, parameters: asked.parameters }, signal)
       return answer.ok ? { ok: true, value: answer.tensors, outputs: () => outputsOf(answer.tensors) } : answer
-    })
-    return { tensors: value, id, version: String(version) }
+    }
+    const bytes = tensors.reduce((sum, one) => sum + one.bytes.length, 0)
+    const rows = (version: VersionSlot | undefined) => inputRows(version, tensors)
+    const explained = (it: Answered<Tensor[]>) => explainedBy(explain, it)
+    const { id, version, value, warnings } = await this.#answered({ bytes, rows, explained }, ask, signal)
+    return { tensors: value, id, version: String(version), warnings }
   }
 
   /** As a model of the Open Inference Protocol: of several versions that share the traffic, the one with the most of it speaks. */
   get served(): ServedName {
-    const backend = this.#anyVersion
+    const version = this.#versions.speaker
+    const state = this.#versions.isAble ? 'ready' : (version?.state ?? 'asleep')
     return {
       name: this.#desired.model,
-      version: String(backend?.served.version ?? ''),
-      facts: backend?.facts ?? noFacts,
-      state: backend?.state ?? 'unloaded',
-      reason: backend?.reason,
+      version: String(version?.served.version ?? ''),
+      facts: version?.facts ?? noFacts,
+      // A model that sleeps is one that answers; it takes a little longer.
+      state: state === 'asleep' ? 'unloaded' : state,
+      reason: version?.reason,
       stats: this.#stats,
       infer: (request, signal) => this.infer(request, signal),
     }
   }
 
-  get #anyVersion(): VersionBackend | undefined {
-    const [most] = this.#effective.toSorted((a, b) => b.weight - a.weight)
-    return (most && this.#workers.get(most.digest)) ?? this.#comingWorker() ?? [...this.#workers.values()][0]
+  #answered<Value>(
+    request: Incoming<Value>,
+    ask: Ask<Value>,
+    signal: AbortSignal | undefined,
+  ): Promise<Answered<Value>> {
+    const started = performance.now()
+    return this.#admission.run(() => this.#answer(request, ask, started, signal), signal)
   }
 
-  /** Chooses a version, holds the input against its contract, asks, and writes down what came of it. */
-  async #answered<Value>(
+  /** Waits where it must, chooses a version, holds the input against its contract, asks, and writes down what came of it. */
+  async #answer<Value>(
+    incoming: Incoming<Value>,
+    ask: Ask<Value>,
+    started: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Answered<Value>> {
+    this.#versions.touch(this.#setting.worker.clock.now())
+    if (this.#mustWait) await this.#wait(incoming.bytes, signal)
+    const request = incoming.rows(this.#versions.speaker)
+    const version = this.#choose(request)
+    const release = version.lease()
+    this.#inside++
+    try {
+      const answered = await this.#asked(version, request, ask, started)
+      // Its explanation asks the same version, which must not be unloaded before.
+      return { ...answered, value: await incoming.explained(answered) }
+    } finally {
+      this.#inside--
+      release()
+      this.#callNext()
+      if (this.#inside === 0) this.#setting.budget.look()
+    }
+  }
+
+  async #asked<Value>(
+    { served, backend }: VersionSlot,
     request: InputRows,
     ask: Ask<Value>,
-  ): Promise<{ id: PredictionId; version: number; value: Value }> {
-    const started = performance.now()
-    const worker = this.#choose(request)
-    const { served } = worker
+    started: number,
+  ): Promise<Answered<Value>> {
     const at = this.#setting.worker.clock.now()
-    const id = predictionId({ at, version: served.version, digest: served.digest }, randomBytes(randomBytesNeeded))
-    const finish = (outcome: PredictionRecord['outcome'], more: { error?: string; outputs?: Buffer }) =>
-      this.#record({ served, id, at, latencyMs: round(performance.now() - started), outcome, request, ...more })
+    const id = predictionId(
+      { at, version: served.version, digest: served.digest },
+      this.#random.take(randomBytesNeeded),
+    )
+    const verdict = handleInput(this.#desired.inputs, served.inputs, request)
+    const warnings = verdict.outcome === 'taken' ? verdict.warnings : {}
+    const facts = { served, id, at, request, warnings }
+    const finish = (outcome: Outcome['outcome'], more: Pick<Outcome, 'error' | 'kind' | 'outputs'>) =>
+      this.#record({ ...facts, latencyMs: round(performance.now() - started), outcome, ...more })
 
-    const refused = inputFailure(served.inputs, request)
-    if (refused !== undefined) {
-      finish('input refused', { error: refused })
-      throw Object.assign(invalidInput(refused), { predictionId: id })
+    this.#inputCounts.count(verdict)
+    if (verdict.outcome === 'refused') {
+      const { message, kind, columns } = verdict.problem
+      finish('input refused', { error: message, kind: `${kind}: ${columns.join(', ')}` })
+      throw Object.assign(invalidInput(message), { predictionId: id })
     }
-    const answer = await ask(worker)
+    const answer = await ask(backend!, verdict.imputed)
     if (answer.ok) {
-      finish('answered', { outputs: answer.outputs() })
-      return { id, version: served.version, value: answer.value }
+      finish('answered', { outputs: answer.outputs })
+      return { id, version: served.version, value: answer.value, warnings }
     }
     finish(answer.kind === 'schema' || answer.kind === 'request' ? 'input refused' : 'failed', {
       error: answer.message,
+      kind: answer.kind,
     })
     throw Object.assign(refusalError(answer), { predictionId: id })
   }
 
   expire(now: number): void {
-    for (const worker of this.#workers.values()) worker.expire(now)
+    this.#admission.expire(now)
+    this.#line.expire(now)
+    this.#versions.expire(now)
   }
 
   observed(): GatewayObserved['endpoints'][number] {
-    const weightOf = new Map(this.#effective.map((one) => [one.digest, one.weight]))
     return {
       project: this.#desired.project,
       environment: this.#desired.environment,
-      versions: [...this.#workers.values()].map((worker) => ({
-        digest: worker.served.digest,
-        version: worker.served.version,
-        weight: weightOf.get(worker.served.digest) ?? 0,
-        state: worker.state,
-        ...(worker.state !== 'ready' && worker.reason ? { reason: worker.reason } : {}),
-        ...(worker.pid === undefined ? {} : { workerPid: worker.pid }),
-      })),
+      versions: this.#versions.observed(),
       ...(this.#guard.trip ? { guardTripped: this.#guard.trip } : {}),
+      requests: {
+        inside: this.#admission.inside,
+        waiting: this.#admission.waiting + this.#line.length,
+        turnedAway: this.#admission.turnedAway,
+      },
+      inputs: this.#inputCounts,
     }
   }
 
@@ -163,113 +268,73 @@ export class Endpoint {
   }
 
   get isServing(): boolean {
-    return this.#effective.length > 0 || this.#desired.versions.length === 0
+    return this.#versions.isAble
   }
 
   async stop(patienceMs: number): Promise<void> {
-    await Promise.all([
-      ...[...this.#workers.values()].map((worker) => worker.drainAndStop(patienceMs)),
-      ...this.#leaving,
-    ])
+    const { clock } = this.#setting.worker
+    for (const end = clock.now() + patienceMs; this.#line.length > 0 && clock.now() < end; ) await clock.sleep(50)
+    this.#line.refuseAll('The gateway is being stopped.')
+    await this.#versions.stop()
   }
 
-  #begin(target: ServedVersion, replaced: VersionBackend | undefined): void {
-    if (replaced) this.#retire(replaced)
-    const worker = openBackend(target, { ...this.#setting.worker, changed: () => this.#settle() })
-    this.#workers.set(target.digest, worker)
-    worker.start()
+  /** Order is kept: who comes while others are still being called goes behind them. */
+  get #mustWait(): boolean {
+    return this.#versions.effective.length === 0 || this.#line.length > 0 || this.#called > 0
   }
 
-  /** Brings weights and workers to what is possible now; called at each change of either. */
+  /** @throws ScoringError 503 */
+  async #wait(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    const { line, worker } = this.#setting
+    const since = worker.clock.now()
+    const deadline = since + (this.#desired.serve?.deadlineMs ?? line.waitMs)
+    do {
+      const turn = this.#line.join({ bytes, since, deadline, signal })
+      this.#callNext()
+      await turn
+      this.#called--
+      if (signal?.aborted) throw unavailable('The client hung up.')
+    } while (this.#versions.effective.length === 0)
+  }
+
+  /** As many at once as a version takes without turning one away. */
+  #callNext(): void {
+    const atOnce = Math.max(1, this.#setting.worker.limits.queueLength)
+    if (this.#versions.effective.length > 0)
+      for (; this.#line.length > 0 && this.#inside + this.#called < atOnce; this.#called++) this.#line.next()
+    else if (this.#line.length > 0 && !this.#versions.isComing) this.#line.refuseAll(this.#whyNobody)
+  }
+
+  get #whyNobody(): string {
+    return `No version of ${this.name} can answer: ${this.#versions.reasons}.`
+  }
+
   #settle(): void {
-    const wanted = this.#desired.versions.map(({ target, weight }) => ({ digest: target.digest, weight }))
-    if (isReached(this.#facts(wanted))) {
-      this.#current = wanted
-      for (const [digest, worker] of this.#workers)
-        if (!wanted.some((one) => one.digest === digest)) {
-          this.#workers.delete(digest)
-          this.#retire(worker)
-        }
-    } else this.#retireNeverServed(wanted)
-    this.#effective = effectiveWeights(this.#facts(wanted))
+    this.#versions.settle()
   }
 
-  /** A version of an earlier wish that was never reached serves nobody. */
-  #retireNeverServed(wanted: Weighted[]): void {
-    for (const [digest, worker] of this.#workers)
-      if (![...wanted, ...this.#current].some((one) => one.digest === digest)) {
-        this.#workers.delete(digest)
-        this.#retire(worker)
-      }
-  }
-
-  #retire(worker: VersionBackend): void {
-    const leaving = worker.drainAndStop(this.#setting.drainMs).finally(() => this.#leaving.delete(leaving))
-    this.#leaving.add(leaving)
-  }
-
-  #facts(wanted: Weighted[]): TrafficFacts {
-    const ready = new Set([...this.#workers].filter(([, worker]) => worker.state === 'ready').map(([digest]) => digest))
-    return { current: this.#current, wanted, ready, ...(this.#guard.trip ? { barred: this.#guard.trip.newcomer } : {}) }
-  }
-
-  #choose(request: InputRows): VersionBackend {
-    const chosen = chooseVersion(this.#effective, this.#placeOf(request))
-    const worker = chosen ? this.#workers.get(chosen) : this.#comingWorker()
-    if (worker) return worker
-    const reasons = [...this.#workers.values()].map(
-      (one) => `version ${one.served.version} is ${one.state}${one.reason ? ` (${one.reason})` : ''}`,
-    )
-    throw unavailable(`No version of ${this.name} can answer: ${reasons.join('; ') || 'none is deployed'}.`)
-  }
-
-  /** While nobody is ready, requests wait for the version with the largest share that will be. */
-  #comingWorker(): VersionBackend | undefined {
-    const byWeight = [
-      ...this.#current,
-      ...this.#desired.versions.map(({ target, weight }) => ({ digest: target.digest, weight })),
-    ]
-    return byWeight
-      .filter((one) => one.weight > 0 && one.digest !== this.#guard.trip?.newcomer)
-      .sort((a, b) => b.weight - a.weight)
-      .map((one) => this.#workers.get(one.digest))
-      .find((worker) => worker?.isComing)
+  /** @throws ScoringError 503 */
+  #choose(request: InputRows): VersionSlot {
+    const chosen = chooseVersion(this.#versions.effective, this.#placeOf(request))
+    const version = chosen && this.#versions.slot(chosen)
+    if (!version) throw unavailable(this.#whyNobody)
+    return version
   }
 
   /** A request with a key always falls to the same place, so that a subject meets one version; others are drawn. */
   #placeOf(request: InputRows): number {
-    if (this.#effective.length < 2) return 0
+    if (this.#versions.effective.length < 2) return 0
     const keyColumn = this.#desired.versions[0]?.target.inputs.key
     const key = keyColumn === undefined ? undefined : request.rows[0]?.[keyColumn]
     return key === undefined || key === null ? this.#setting.draw() : hashShare(String(key), `traffic:${this.name}:`)
   }
 
-  #record(facts: {
-    served: ServedVersion
-    id: string
-    at: number
-    latencyMs: number
-    outcome: PredictionRecord['outcome']
-    request: InputRows
-    error?: string
-    outputs?: Buffer
-  }): void {
-    const { served, request, outputs, ...rest } = facts
-    const keyColumn = served.inputs.key
-    const { project, environment } = this.#desired
-    const record: PredictionRecord = {
-      ...rest,
-      project,
-      environment,
-      model: served.model,
-      version: served.version,
-      digest: served.digest,
-      rows: request.rows.map((input) => {
-        const key = keyColumn === undefined ? undefined : input[keyColumn]
-        return key === undefined || key === null ? { input } : { key: String(key), input }
-      }),
-    }
-    this.#setting.journal.record(outputs ? { record, outputs } : { record })
+  #record(facts: Omit<Outcome, 'project' | 'environment'>): void {
+    const { project, environment, log: policy } = this.#desired
+    const { served } = facts
+    this.#setting.journal.record(
+      journalEntry({ project, environment, ...facts }, { policy, hash: this.#setting.logHash.of }),
+    )
     const broke = this.#guard.count(served.digest, facts.outcome, () => this.#someoneElse(served.digest), facts.at)
     if (!broke) return
     this.#settle()
@@ -281,14 +346,12 @@ export class Endpoint {
   }
 
   #someoneElse(digest: Digest): boolean {
-    return [...this.#workers.values()].some((worker) => worker.served.digest !== digest && worker.state === 'ready')
+    return this.#versions.someoneElseIsReady(digest)
   }
 }
 
-const noFacts: ModelFacts = { platform: '', signature: 'none', inputs: [], outputs: [], params: [] }
-
 /** The tensors as the rows that the checks and the log speak of. */
-function inputRows(version: VersionBackend | undefined, tensors: readonly Tensor[]): InputRows {
+function inputRows(version: VersionSlot | undefined, tensors: readonly Tensor[]): InputRows {
   const facts = version?.facts ?? noFacts
   const binding = bindInputs(facts, version ? withoutKey(version.served, tensors) : tensors)
   if ('problem' in binding || (binding.layout !== 'matrix' && binding.layout !== 'columns'))
@@ -321,7 +384,16 @@ function outputsOf(tensors: readonly Tensor[]): Buffer {
 const droppedColumns = (served: ServedVersion): string[] =>
   served.inputs.columns.length === 0 && served.inputs.key !== undefined ? [served.inputs.key] : []
 
-const isSamePlace = (a: ServedVersion, b: ServedVersion): boolean =>
-  a.modelPath === b.modelPath && a.pythonPath === b.pythonPath
+/** @throws ScoringError with the id of the prediction, which was made and written down */
+async function explainedBy<Value>(
+  explain: Explain<Value> | undefined,
+  { id, value }: { id: PredictionId; value: Value },
+): Promise<Value> {
+  try {
+    return explain ? await explain(value) : value
+  } catch (error) {
+    throw error instanceof Error ? Object.assign(error, { predictionId: id }) : error
+  }
+}
 
 const round = (ms: number): number => Math.round(ms * 1000) / 1000

@@ -10,6 +10,7 @@ import {
   send,
   sendJson,
   sendText,
+  warningHeader,
 } from '../protocols/http-exchange.ts'
 import type { ModelRepository } from '../protocols/model-repository.ts'
 import { answerOip, sendOipError } from '../protocols/oip-http.ts'
@@ -120,8 +121,9 @@ async function invoke(
   const endpoint = endpointNamed(setting.gateway, way.endpoint)
   const content = await bodyOf(request, setting.maxBodyBytes)
   const scoring = await readScoringRequest(request.headers['content-type'], content)
-  const { id, body } = await endpoint.predict(scoring, hangUpSignal(response))
-  await send(request, response, 200, body, { 'content-type': 'application/json', 'x-modelwright-prediction-id': id })
+  const { id, body, warnings } = await endpoint.predict(scoring, hangUpSignal(response))
+  const headers = { 'x-modelwright-prediction-id': id, ...warningHeader(warnings) }
+  await send(request, response, 200, body, { 'content-type': 'application/json', ...headers })
 }
 
 const waysIn = (gateway: Gateway): string =>

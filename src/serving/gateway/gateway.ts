@@ -14,6 +14,8 @@ export class Gateway {
   #problem: string | undefined
   #endpoints = new Map<string, Endpoint>()
   #trips: Record<string, Trip> = {}
+  #isStarting = true
+  #longestWaitMs = 0
   readonly #file: DesiredFile
   readonly #tripsPath: string
   readonly #folder: string
@@ -40,6 +42,7 @@ export class Gateway {
       const lastGood = await this.#file.lastGood()
       if (lastGood) await this.#apply(lastGood)
     }
+    this.#isStarting = false
   }
 
   /** Reads `desired.json` if it changed. A broken one changes nothing but what `/status` says. */
@@ -77,16 +80,23 @@ export class Gateway {
     return [...this.#endpoints.values()].every((endpoint) => endpoint.isServing)
   }
 
+  /** The longest that Git lets clients of an endpoint wait. */
+  get longestWaitMs(): number {
+    return this.#longestWaitMs
+  }
+
   expire(now: EpochMs): void {
     for (const endpoint of this.#endpoints.values()) endpoint.expire(now)
   }
 
   status(journal: JournalWriter): GatewayObserved {
+    const { budget } = this.#setting
     return {
       revision: this.#revision,
       startedAt: this.#startedAt,
       ...(this.#problem ? { problem: this.#problem } : {}),
       journal: { written: journal.written, dropped: journal.dropped },
+      memory: { ...(Number.isFinite(budget.bytes) ? { budget: budget.bytes } : {}), used: budget.used },
       endpoints: [...this.#endpoints.values()].map((endpoint) => endpoint.observed()),
     }
   }
@@ -105,7 +115,12 @@ export class Gateway {
       else
         this.#endpoints.set(
           name,
-          new Endpoint(wanted, { ...this.#setting, tripped: () => void this.#keepTrips() }, this.#trips[name]),
+          new Endpoint(
+            wanted,
+            { ...this.#setting, tripped: () => void this.#keepTrips() },
+            this.#trips[name],
+            this.#isStarting,
+          ),
         )
     }
     for (const [name, endpoint] of this.#endpoints) {
@@ -114,6 +129,7 @@ export class Gateway {
       void endpoint.stop(this.#setting.drainMs)
     }
     this.#revision = desired.revision
+    this.#longestWaitMs = Math.max(0, ...desired.endpoints.map(({ serve }) => serve?.deadlineMs ?? 0))
     this.#log.info({ revision: desired.revision, endpoints: this.names }, 'took a new desired state')
     await this.#keepTrips()
   }

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { cannotListen, httpUrl } from '../../kernel/listening.ts'
 import { seededRng } from '../../math/rng.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { Explainers } from '../explain/explainers.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
+import { LogHash } from '../log-hash.ts'
 import type { WorkerLimits } from '../models/python-model.ts'
 import type { ServingLog } from '../models/serving-log.ts'
 import { isLoopback } from '../protocols/door-checks.ts'
@@ -16,6 +18,9 @@ import { repositoryOf } from './endpoint-repository.ts'
 import { Gateway } from './gateway.ts'
 import { answerHttp } from './gateway-http.ts'
 import { type JournalLimits, JournalWriter, journalLimits } from './journal-writer.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import { ModelSizes } from './model-sizes.ts'
+import type { LineLimits } from './waiting-line.ts'
 
 export type GatewayOptions = {
   dataDir: string
@@ -34,7 +39,11 @@ export type GatewayOptions = {
   /** Of the draws by which requests without a key are shared out; two gateways of one endpoint need not agree. */
   seed?: number | string
   workerEnv?: Record<string, string>
-  limits?: Partial<WorkerLimits & { drainMs: number; maxBodyBytes: number }>
+  limits?: Partial<WorkerLimits & { drainMs: number; maxBodyBytes: number; line: LineLimits & { waitMs: number } }>
+  /** What all models together may take; absent: whatever there is. */
+  memoryBytes?: number
+  /** Most rows that one request may ask to explain (1,000). */
+  explainRows?: number
   journal?: Partial<JournalLimits>
 }
 
@@ -53,6 +62,8 @@ const defaultLimits = {
   loadMs: 300_000,
   drainMs: 30_000,
   maxBodyBytes: 32_000_000,
+  // A swap in place takes as long as the load of a large model.
+  line: { requests: 10_000, bytes: 128_000_000, waitMs: 120_000 },
 }
 
 /** Starts the data plane and returns when it listens; models load meanwhile. @throws AppError PortTaken, BadRequest */
@@ -63,11 +74,17 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const rng = seededRng(options.seed ?? clock.now())
   const journal = new JournalWriter(join(folder, 'journal'), clock, log, { ...journalLimits, ...options.journal })
+  const sizes = new ModelSizes(folder, () => clock.now())
   const gateway = new Gateway(folder, {
     worker: { clock, log, limits, script: workerScript(), folder, env: options.workerEnv ?? {} },
     journal,
     draw: rng.uniform,
+    logHash: new LogHash(folder),
     drainMs: limits.drainMs,
+    budget: new MemoryBudget(options.memoryBytes),
+    sizes,
+    line: limits.line,
+    explainers: new Explainers(options.explainRows === undefined ? {} : { rows: options.explainRows }),
   })
   const door = {
     gateway,
@@ -82,10 +99,10 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   // Until desired.json is read, nobody knows which endpoints there are: who asks so early waits instead of hearing 404.
   const opened = Promise.withResolvers<void>()
   opened.promise.catch(() => undefined)
-  const lastMs = limits.waitMs + limits.answerMs + 10_000
+  const lastMs = () => Math.max(limits.waitMs, limits.line.waitMs, gateway.longestWaitMs) + limits.answerMs + 10_000
   const patience = { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 }
   const server = createServer(patience, (request, response) => {
-    answerInTime(response, lastMs)
+    answerInTime(response, lastMs())
     // A client that keeps its connection would come back to a gateway that is gone.
     if (signal.aborted) response.setHeader('connection', 'close')
     opened.promise.then(
@@ -99,7 +116,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     now: door.now,
     token: options.token,
   })
-  shareWithHttp2(server, (socket) => grpc.take(socket))
+  const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   // First of all: a second gateway on this port must not touch the journal of the first.
   await listen(server, options.host, options.port)
   await journal
@@ -118,7 +135,8 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const { port } = server.address() as AddressInfo
   log.info({ host: options.host, port }, 'gateway listens')
   const finished = loops
-    .then(() => shutDown(server, grpc, gateway, journal, limits.drainMs))
+    .then(() => shutDown(server, grpc, gateway, journal, limits.drainMs, dropSilent))
+    .then(() => sizes.settled())
     .then(() => log.info({}, 'gateway ended'))
   return { url: httpUrl(options.host, port), port, status: () => gateway.status(journal), finished }
 }
@@ -129,9 +147,11 @@ async function shutDown(
   gateway: Gateway,
   journal: JournalWriter,
   patienceMs: number,
+  dropSilent: () => void,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  dropSilent()
   await Promise.all([gateway.stop(patienceMs), grpc.close()])
   await journal.close()
   // Every answer has been given; what is still open is idle or will never end.

@@ -9,6 +9,8 @@ import type { ModelFacts, ParamFacts, TensorFacts } from './model-facts.ts'
 /** What serving reads of a model folder's `MLmodel`. */
 export type MlmodelFile = {
   facts: ModelFacts
+  /** MLflow's names of the libraries that can load it, without python_function. */
+  flavors: readonly string[]
   /** The file of the ONNX graph inside the folder, where the model has that flavour. */
   onnxFile?: string
   pythonVersion?: string
@@ -91,6 +93,7 @@ function factsOf(file: z.output<typeof mlmodel>): MlmodelFile {
       outputs: outputs.map((entry, index) => tensorFacts(entry, `output-${index}`)),
       params: params(file.signature?.params),
     },
+    flavors: Object.keys(file.flavors).filter((name) => name !== 'python_function'),
     ...(typeof onnx?.data === 'string' ? { onnxFile: onnx.data } : {}),
     ...(typeof python?.python_version === 'string' ? { pythonVersion: python.python_version } : {}),
     ...(file.mlflow_version ? { mlflowVersion: file.mlflow_version } : {}),

@@ -12,12 +12,18 @@ export type ScoreQuestion = {
 }
 
 /** A request of the Open Inference Protocol, its tensors laid out by `bindInputs`. */
-export type InferQuestion = { layout: Layout; tensors: Tensor[]; parameters: Parameters }
+export type InferQuestion = {
+  layout: Layout
+  tensors: Tensor[]
+  parameters: Parameters
+  /** Asked for an explanation: probabilities rather than labels, where the model has them. */
+  scores?: boolean
+}
 
 export type Refusal = {
   ok: false
   /** request, schema: the client's fault; model: its code failed; the others: it was not asked, or did not answer. */
-  kind: 'request' | 'schema' | 'model' | 'died' | 'timeout' | 'busy' | 'unavailable' | 'cancelled'
+  kind: 'request' | 'schema' | 'model' | 'died' | 'timeout' | 'unavailable' | 'cancelled'
   message: string
   /** How MLflow's own server would say it, where it says it. */
   mlflow?: { status: number; errorCode: string }

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { Digest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -40,7 +41,14 @@ export type OnnxSetting = {
   log: ServingLog
   limits: OnnxLimits
   threads?: number
+  proofs?: GraphProofs
   changed: () => void
+}
+
+/** What is remembered of graphs that were tried in a process of their own, so that it need not be done again at each loading. */
+export type GraphProofs = {
+  isProven(digest: Digest, file: string): boolean
+  proved(digest: Digest, file: string, bytes: number): void
 }
 
 type Waiting = {
@@ -66,6 +74,7 @@ export class OnnxModel implements ModelBackend {
   state: BackendState = 'loading'
   reason: string | undefined
   facts: ModelFacts
+  graphBytes: number | undefined
   readonly #file: string
   readonly #mlmodel: MlmodelFile
   readonly #setting: OnnxSetting
@@ -101,8 +110,7 @@ export class OnnxModel implements ModelBackend {
   async #load(): Promise<void> {
     const { limits, log, changed } = this.#setting
     try {
-      const problem = await probeOnnx(this.#file, limits.loadMs)
-      if (problem) throw new Error(problem)
+      await this.#prove(limits.loadMs)
       const isSmall = (await sizeOf(this.served.modelPath)) < smallGraphBytes
       const threads = this.#setting.threads ?? (isSmall ? 1 : availableParallelism())
       const session = await (isSmall ? OnnxSession : OnnxThread).open(this.#file, threads)
@@ -118,6 +126,17 @@ export class OnnxModel implements ModelBackend {
       this.#failed(messageOf(error))
     }
     changed()
+  }
+
+  /** @throws Error why the graph cannot be served */
+  async #prove(limitMs: number): Promise<void> {
+    const { proofs } = this.#setting
+    const { digest } = this.served
+    if (proofs?.isProven(digest, this.#file)) return
+    const probed = await probeOnnx(this.#file, limitMs)
+    if ('problem' in probed) throw new Error(probed.problem)
+    this.graphBytes = probed.bytes
+    proofs?.proved(digest, this.#file, probed.bytes)
   }
 
   #failed(problem: string): void {
@@ -155,8 +174,9 @@ export class OnnxModel implements ModelBackend {
   infer({ tensors }: InferQuestion, signal?: AbortSignal): Promise<InferAnswer> {
     if (this.#stopped.signal.aborted || this.state === 'failed')
       return Promise.resolve(refused('unavailable', this.reason ?? 'The version is being stopped.'))
-    if (this.#waiting.length >= this.#setting.limits.queueLength)
-      return Promise.resolve(refused('busy', `${this.#waiting.length} requests wait for this version already.`))
+    // Once it is ready, the door before it says how many may wait.
+    if (!this.#session && this.#waiting.length >= this.#setting.limits.queueLength)
+      return Promise.resolve(refused('unavailable', `${this.#waiting.length} requests wait for this version already.`))
     return new Promise((resolve) => {
       const deadline = this.#setting.clock.now() + this.#setting.limits.totalMs
       const waiting: Waiting = {

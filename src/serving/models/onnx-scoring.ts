@@ -1,9 +1,10 @@
 import { bindInputs } from '../decide/bind-inputs.ts'
+import { missingText, unknownText } from '../decide/graph-feeds.ts'
 import { mlflowCast } from '../decide/mlflow-cast.ts'
 import { elementCount, type Tensor } from '../tensor.ts'
 import type { InferAnswer, Refusal, ScoreAnswer, ScoreQuestion } from './model-backend.ts'
 import type { ModelFacts, TensorFacts } from './model-facts.ts'
-import { MalformedBody, readScoringData, type ScoringData } from './scoring-data.ts'
+import { type CellTypes, MalformedBody, readScoringData, type ScoringData } from './scoring-data.ts'
 import { bytesFromJson, elementTexts } from './tensor-json.ts'
 
 type Parts = {
@@ -24,7 +25,7 @@ class Unsuitable extends Error {}
  */
 export async function scoreOnnx(question: ScoreQuestion, parts: Parts): Promise<ScoreAnswer> {
   try {
-    const data = await readScoringData(question)
+    const data = await readScoringData(question, cellTypes(parts.signature))
     const { tensors, asRecords } = feedsOf(data, question.drop, parts)
     const binding = bindInputs(parts.graph, tensors)
     if ('problem' in binding) throw new Unsuitable(binding.problem)
@@ -49,9 +50,16 @@ function refusalOf(error: unknown, { signature }: Parts): Refusal {
   return { ok: false, kind: signature.signature === 'none' ? 'request' : 'schema', message }
 }
 
-function feedsOf(data: ScoringData, drop: readonly string[], { graph, signature }: Parts) {
+/** What a model takes, from a request of MLflow's protocol. @throws Error where the data do not suit the signature or the graph */
+export function feedsOf(
+  data: ScoringData,
+  drop: readonly string[],
+  { graph, signature, answer }: Pick<Parts, 'graph' | 'signature' | 'answer'>,
+) {
+  const isConverted = answer !== undefined
   if (signature.signature === 'columns')
-    return { tensors: fromColumns(columnsOf(data, signature.inputs), graph.inputs), asRecords: true }
+    return { tensors: fromColumns(columnsOf(data, signature.inputs, isConverted), graph.inputs), asRecords: true }
+  if (isConverted && data.kind !== 'list') return { tensors: [unnamedTensor(data, graph.inputs[0]!)], asRecords: false }
   if (data.kind === 'table') {
     const table = without(data, drop)
     return { tensors: fromTable(table, graph.inputs), asRecords: signature.signature === 'none' }
@@ -73,11 +81,15 @@ function without(table: Table, drop: readonly string[]): Table {
 }
 
 /** The signature's columns in its order, cast as it says; others are dropped. */
-function columnsOf(data: ScoringData, wanted: readonly TensorFacts[]): Column[] {
-  const given = givenColumns(data, wanted)
+function columnsOf(data: ScoringData, wanted: readonly TensorFacts[], isConverted: boolean): Column[] {
+  const given = givenColumns(data, wanted, isConverted)
+  const lengths = new Set(wanted.map(({ name }) => given.get(name)?.length).filter((length) => length !== undefined))
+  if (lengths.size > 1) throw new Unsuitable(`The columns differ in length: ${[...lengths].join(', ')} rows.`)
   return wanted.flatMap(({ name, columnType = 'any', required }) => {
     const values = given.get(name)
     if (!values) {
+      // What may be left out by the signature the model of a library misses all the same.
+      if (!required && isConverted) throw new MalformedBody(`The column "${name}" is missing, which the model refuses.`)
       if (!required) return []
       throw new Unsuitable(
         `Model is missing inputs ['${name}']: the request has the columns ${[...given.keys()].join(', ')}.`,
@@ -86,16 +98,37 @@ function columnsOf(data: ScoringData, wanted: readonly TensorFacts[]): Column[] 
     return {
       name,
       values: values.map((value, row) => {
+        if (isConverted && columnType === 'string' && !isObject(value)) return knownText(value)
         const cast = mlflowCast(columnType, value)
-        if (cast === undefined)
-          throw new Unsuitable(`Column "${name}", row ${row}: ${JSON.stringify(value)} is no ${columnType}.`)
-        return cast
+        if (cast !== undefined) return cast
+        const problem = `Column "${name}", row ${row}: ${JSON.stringify(value)} is no ${columnType}.`
+        // MLflow casts while it reads the body: what cannot be cast is malformed to it; that a list is no column it sees later.
+        throw data.kind === 'named' && Array.isArray(value) && columnType !== 'boolean'
+          ? new Unsuitable(problem)
+          : new MalformedBody(problem)
       }),
     }
   })
 }
 
-function givenColumns(data: ScoringData, wanted: readonly TensorFacts[]): Map<string, readonly unknown[]> {
+const cellTypes = ({ inputs }: ModelFacts): CellTypes =>
+  new Map(
+    inputs.flatMap(({ name, columnType }) =>
+      columnType === 'string' || columnType === 'boolean' ? [[name, columnType]] : [],
+    ),
+  )
+
+/** A number is none of a model's texts, not even of those that it is written like: MLflow leaves numbers in columns of texts. */
+const knownText = (value: unknown): string =>
+  value === null ? missingText : typeof value === 'string' ? value : unknownText
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+
+function givenColumns(
+  data: ScoringData,
+  wanted: readonly TensorFacts[],
+  isConverted: boolean,
+): Map<string, readonly unknown[]> {
   if (data.kind === 'table') {
     const names = data.columns.length === 1 && wanted[0]?.unnamed ? [wanted[0].name] : data.columns
     return new Map(names.map((name, index) => [name, data.rows.map((row) => row[index])]))
@@ -105,6 +138,8 @@ function givenColumns(data: ScoringData, wanted: readonly TensorFacts[]): Map<st
       Object.entries(data.values).map(([name, values]) => [name, Array.isArray(values) ? values : [values]]),
     )
   const values = Array.isArray(data.values) ? data.values : [data.values]
+  if (wanted.length === 1 && isConverted && (values !== data.values || values.some(Array.isArray)))
+    throw new Unsuitable('The model takes one column: a list of values.')
   if (wanted.length === 1) return new Map([[wanted[0]!.name, values.flat(1)]])
   return new Map(Array.from({ length: widthOf(values) }, (_, at) => [String(at), values.map((row) => rowAt(row, at))]))
 }
@@ -116,8 +151,9 @@ function fromColumns(columns: readonly Column[], inputs: readonly TensorFacts[])
   const [only] = inputs
   const rows = columns[0]?.values.length ?? 0
   if (inputs.length === 1 && only) {
-    const matrix = Array.from({ length: rows }, (_, row) => columns.map(({ values }) => values[row]))
-    return [tensorOf(only, columns.length === 1 && only.shape.length === 1 ? matrix.flat() : matrix, true)]
+    if (only.shape.length === 1 && columns.length === 1) return [columnTensor(only, columns[0]!.values)]
+    const values = Array.from({ length: rows }, (_, row) => columns.map((column) => column.values[row])).flat()
+    return [cellsTensor(only, [rows, columns.length], values)]
   }
   return inputs.map((input) => {
     const column = columns.find(({ name }) => name === input.name)
@@ -128,7 +164,38 @@ function fromColumns(columns: readonly Column[], inputs: readonly TensorFacts[])
 
 /** A graph that wants [n, 1] gets it from a column, which MLflow leaves to the model's author. */
 const columnTensor = (input: TensorFacts, values: readonly unknown[]): Tensor =>
-  tensorOf(input, input.shape.length === 2 && input.shape[1] === 1 ? values.map((value) => [value]) : values, true)
+  cellsTensor(input, input.shape.length === 2 && input.shape[1] === 1 ? [values.length, 1] : [values.length], values)
+
+/** Cells of a table, row major, as MLflow casts them. It takes infinity, and NaN for what is missing, in columns of floats. */
+function cellsTensor({ name, datatype }: TensorFacts, shape: number[], cells: readonly unknown[]): Tensor {
+  const isFloat = datatype === 'FP64' || datatype === 'FP32'
+  if (isFloat && cells.every((cell) => cell === null || typeof cell === 'number')) {
+    const values = cells.map((cell) => cell ?? Number.NaN) as number[]
+    const numbers = datatype === 'FP64' ? Float64Array.from(values) : Float32Array.from(values)
+    return { name, datatype, shape, bytes: Buffer.from(numbers.buffer) }
+  }
+  const isWhole = datatype.startsWith('INT') || datatype.startsWith('UINT')
+  return { name, datatype, shape, bytes: bytesFromJson({ name, datatype, shape }, isWhole ? truncated(cells) : cells) }
+}
+
+/** A table for a model whose signature is one array without a name: as MLflow makes an array of it, or does not. */
+function unnamedTensor(data: ScoringData & { kind: 'table' | 'named' }, input: TensorFacts): Tensor {
+  if (data.kind === 'named')
+    throw new (data.form === 'inputs' ? MalformedBody : Unsuitable)('The model takes one array without a name.')
+  const { form, columns, rows } = data
+  if (form === 'inputs' || (form !== 'dataframe' && (rows.length === 0 || input.datatype !== 'FP64')))
+    throw new Unsuitable(`The model takes one array of ${input.datatype}; a table is none.`)
+  const type = input.datatype.startsWith('FP') ? 'double' : 'long'
+  const cells = rows.flat().map((value, at) => {
+    const cast = mlflowCast(type, value)
+    if (cast !== undefined) return cast
+    const where = `Column "${columns[at % columns.length]}", row ${Math.floor(at / columns.length)}`
+    throw new (form === 'dataframe' && !Array.isArray(value) ? MalformedBody : Unsuitable)(
+      `${where}: ${JSON.stringify(value)} is no number.`,
+    )
+  })
+  return cellsTensor(input, [rows.length, columns.length], cells)
+}
 
 function fromTable({ columns, rows }: Table, inputs: readonly TensorFacts[]): Tensor[] {
   const [only] = inputs

@@ -33,8 +33,8 @@ export class OnnxSession implements GraphSession {
       throw new Error('the graph answers maps or sequences only, which no protocol here can carry')
   }
 
-  /** @throws Error as ONNX Runtime words it */
-  static async open(path: string, threads: number): Promise<OnnxSession> {
+  /** @param graph the file's path, or the file itself @throws Error as ONNX Runtime words it */
+  static async open(graph: string | Uint8Array, threads: number): Promise<OnnxSession> {
     // The library tells its makers of its use unless it is told not to, by its environment alone; it reads that when it is loaded.
     process.env.ORT_DISABLE_TELEMETRY ??= '1'
     // Loaded when the first graph is: the library takes 50 MB, and most processes of ours serve no graph.
@@ -46,12 +46,13 @@ export class OnnxSession implements GraphSession {
       // Warm threads of an idle model would burn a core each.
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     }
-    const session = await ort.InferenceSession.create(path, options)
+    const create = (from: string | Uint8Array) => ort.InferenceSession.create(from as string, options)
+    const session = await create(graph)
     if (session.outputMetadata.every(({ isTensor }) => isTensor)) return new OnnxSession(ort, session, new Map())
-    const plain = withoutZipMaps(await readFile(path))
+    const plain = withoutZipMaps(typeof graph === 'string' ? await readFile(graph) : graph)
     if (!plain) return new OnnxSession(ort, session, new Map())
     await session.release()
-    return new OnnxSession(ort, await ort.InferenceSession.create(plain.graph, options), plain.labels)
+    return new OnnxSession(ort, await create(plain.graph), plain.labels)
   }
 
   async run(tensors: readonly Tensor[]): Promise<Tensor[]> {

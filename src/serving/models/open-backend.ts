@@ -5,17 +5,28 @@ import type { ServedVersion } from '../gateway-state.ts'
 import { type MlmodelFile, readMlmodel } from './mlmodel-file.ts'
 import type { ModelBackend } from './model-backend.ts'
 import type { ModelFacts } from './model-facts.ts'
-import { type OnnxLimits, OnnxModel } from './onnx-model.ts'
-import { PythonModel, type WorkerLimits, type WorkerSetting } from './python-model.ts'
+import { type GraphProofs, type OnnxLimits, OnnxModel } from './onnx-model.ts'
+import { PythonModel, type WorkerFacts, type WorkerLimits, type WorkerSetting } from './python-model.ts'
 
 export type BackendSetting = Omit<WorkerSetting, 'limits'> & {
   limits: WorkerLimits & Partial<Pick<OnnxLimits, 'batchRows' | 'batchDelayMs'>>
   /** Threads of ONNX Runtime; by the size of the graph where nothing is said. */
   threads?: number
+  proofs?: GraphProofs
 }
 
 /** A backend and the version that it carries. */
-export type VersionBackend = ModelBackend & { served: ServedVersion; readonly pid: number | undefined }
+export type VersionBackend = ModelBackend & {
+  served: ServedVersion
+  readonly pid: number | undefined
+  /** Where it is carried by processes of its own. */
+  readonly workers?: WorkerFacts[]
+  readonly replacedForMemory?: number
+  /** New limits for what runs already. */
+  adjust?(limits: WorkerLimits): void
+  /** What the graph takes in this process, as the process that tried it measured. */
+  readonly graphBytes?: number | undefined
+}
 
 /** A model of the ONNX flavour is computed in this process, every other in Python. */
 export function openBackend(served: ServedVersion, setting: BackendSetting): VersionBackend {
@@ -28,6 +39,15 @@ export function openBackend(served: ServedVersion, setting: BackendSetting): Ver
   })
   const conversion = readConversion(served.modelPath)
   return conversion ? new ConvertedModel(graph, mlmodel.facts, conversion) : graph
+}
+
+/** What a model says of itself before it is loaded; undefined: the folder cannot be read as a model's. */
+export function describeModel(folder: string): MlmodelFile | undefined {
+  try {
+    return readMlmodel(folder)
+  } catch {
+    return undefined
+  }
 }
 
 /** What is no model folder is left to Python, which says of it what mlflow says. */

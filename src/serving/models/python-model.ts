@@ -1,145 +1,110 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { shortDigest } from '../../kernel/digest.ts'
-import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
-import type { Clock } from '../../ports/clock.ts'
+import { formatBytes } from '../../kernel/units.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import type { Tensor } from '../tensor.ts'
-import { encodeFrame, type Frame, FrameReader } from './frames.ts'
+import { encodeFrame, type Frame } from './frames.ts'
 import type {
   BackendState,
   InferAnswer,
   InferQuestion,
   ModelBackend,
-  Refusal,
   ScoreAnswer,
   ScoreQuestion,
 } from './model-backend.ts'
 import type { ModelFacts } from './model-facts.ts'
-import type { ServingLog } from './serving-log.ts'
+import { type Answer, type ProcessLimits, type ProcessSetting, PythonWorker, type Question } from './python-worker.ts'
 import { WorkerLog } from './worker-log.ts'
 
-export type WorkerLimits = {
-  /** Questions that may wait for one worker. */
+export type WorkerLimits = ProcessLimits & {
+  /** Questions that may wait for a version that is not ready. */
   queueLength: number
   /** How long a question may wait before it is begun. */
   waitMs: number
-  /** How long one may be computed; then the worker counts as stuck and is replaced. */
-  answerMs: number
-  /** How long a client is kept waiting for both together; for ever where it is left out. */
+  /** How long a client is kept waiting for waiting and computing together; for ever where it is left out. */
   totalMs?: number
-  loadMs: number
+  /** Processes that compute at once (1). */
+  workers?: number
+  /** One process more than compute: it takes over when one of them dies. */
+  spare?: boolean
 }
 
-export type WorkerSetting = {
-  clock: Clock
-  log: ServingLog
-  limits: WorkerLimits
-  script: string
-  /** Folder for the workers' logs and working folders. */
-  folder: string
-  /** What the model's code sees of the environment besides PATH, HOME and what keeps mlflow off the network. */
-  env: Record<string, string>
-  changed: () => void
-}
+export type WorkerSetting = Omit<ProcessSetting, 'limits' | 'output' | 'served'> & { limits: WorkerLimits }
 
-type Answer = { ok: true; frame: Frame } | Refusal
-type Waiting = {
-  question: (id: number) => Buffer
-  resolve: (answer: Answer) => void
-  deadline: EpochMs
-  /** When its client is told that it took too long; what has begun may still be computed. */
-  clientDeadline: EpochMs
-}
-type Begun = Waiting & { id: number }
+type Waiting = Question & { deadline: EpochMs }
 
-const backOffMs = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
-/** Deaths without ever having been ready, after which the version counts as failed (and is still tried, at the longest interval). */
-const deathsToFail = 3
+/** What is said of one process of a version. */
+export type WorkerFacts = { pid: number; state: BackendState; memoryBytes?: number }
 
 /**
- * One Python process for one version, kept alive: it is begun again with a growing pause when it dies. It carries out one
- * question at a time; the others wait here, so that a death costs the one that was begun and no other.
+ * One version in Python: the processes that carry it, and the questions that wait for the next free one. They wait here and not at a
+ * process, so that a death costs the one that was begun there and no other.
  */
 export class PythonModel implements ModelBackend {
   served: ServedVersion
-  state: BackendState = 'loading'
-  reason: string | undefined
   readonly facts: ModelFacts
+  /** Processes that were replaced because they took more memory than they may. */
+  replacedForMemory = 0
   readonly #setting: WorkerSetting
-  readonly #log: WorkerLog
-  readonly #stopped = new AbortController()
-  #child: ChildProcess | undefined
-  #startedAt: EpochMs = 0
+  #limits: WorkerLimits
+  readonly #output: WorkerLog
+  #workers: PythonWorker[] = []
+  /** Replaced ones, until they have answered and ended. */
+  readonly #leaving = new Set<PythonWorker>()
+  #isStopped = false
   #waiting: Waiting[] = []
-  #begun: Begun | undefined
-  #nextId = 1
-  #deaths = 0
-  #wasReady = false
   #idle: (() => void)[] = []
+  #told = ''
 
   constructor(served: ServedVersion, facts: ModelFacts, setting: WorkerSetting) {
     this.served = served
     this.facts = facts
     this.#setting = setting
+    this.#limits = setting.limits
     const name = `${served.model.replaceAll(/[^\w.-]/g, '_')}-${served.version}-${shortDigest(served.digest)}`
-    this.#log = new WorkerLog(join(setting.folder, 'logs', `${name}.log`))
+    this.#output = new WorkerLog(join(setting.folder, 'logs', `${name}.log`))
+    // The first one shows that the model can be loaded at all; the others follow.
+    this.#workers.push(this.#newWorker())
+  }
+
+  get state(): BackendState {
+    for (const state of ['ready', 'restarting', 'loading'] as const)
+      if (this.#workers.some((one) => one.state === state)) return state
+    return 'failed'
+  }
+
+  get reason(): string | undefined {
+    return this.#workers.map(({ reason }) => reason).find((reason) => reason !== undefined)
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid
+    return (this.#workers.find(({ state }) => state === 'ready') ?? this.#workers[0])?.pid
   }
 
-  /** Whether a question may be left here although the worker is not ready: it will be soon. */
+  get workers(): WorkerFacts[] {
+    return this.#processes.flatMap(({ pid, state, memoryBytes }) =>
+      pid === undefined ? [] : [{ pid, state, ...(memoryBytes === undefined ? {} : { memoryBytes }) }],
+    )
+  }
+
+  /** Whether a question may be left here although nothing is ready: it will be soon. */
   get isComing(): boolean {
     return this.state === 'loading' || this.state === 'restarting'
   }
 
-  start(): void {
-    if (this.#stopped.signal.aborted) return
-    this.#startedAt = this.#setting.clock.now()
-    try {
-      this.#child = this.#spawn()
-    } catch (error) {
-      this.#failed(`Its worker could not be started: ${messageOf(error)}`)
-    }
-    this.#setting.changed()
+  /** Questions that wait or are computed. */
+  get load(): number {
+    return this.#waiting.length + this.#processes.filter(({ isBusy }) => isBusy).length
   }
 
-  #spawn(): ChildProcess {
-    mkdirSync(join(this.#setting.folder, 'logs'), { recursive: true, mode: 0o700 })
-    mkdirSync(this.#workFolder, { recursive: true, mode: 0o700 })
-    const child = spawn(this.served.pythonPath, ['-u', this.#setting.script, this.served.modelPath], {
-      cwd: this.#workFolder,
-      env: this.#environment(),
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // Its own process group: Ctrl-C reaches the gateway alone, and what the model started ends with it.
-      detached: true,
-    })
-    let told: string | undefined
-    const frames = new FrameReader((frame) => {
-      if (this.#child !== child) return
-      if (frame.header.op === 'failed') told = failureText(frame)
-      else this.#take(frame)
-    })
-    child.stdout.on('data', (chunk: Buffer) => frames.push(chunk))
-    child.stderr.on('data', (chunk: Buffer) => this.#log.write(chunk))
-    // The pipe of a dying process: its exit is what counts.
-    child.stdin.on('error', () => undefined)
-    child.once('error', (error) => {
-      told = `Python could not be started (${this.served.pythonPath}): ${error.message}`
-      if (child.pid === undefined) this.#ended(child, told)
-    })
-    // Not on 'exit': the last words in the pipe come before 'close'; a grandchild may keep the pipe, so not for long.
-    child.once('exit', (code, signal) => {
-      const end = () => this.#ended(child, told, signal ? `killed by ${signal}` : `exit code ${code}`)
-      if (this.#child === child) this.#noLongerReady()
-      child.once('close', end)
-      setTimeout(end, 500).unref()
-    })
-    return child
+  start(): void {
+    this.#workers[0]?.start()
+  }
+
+  adjust(limits: WorkerLimits): void {
+    this.#limits = limits
+    this.#settle()
   }
 
   async score({ body, ...facts }: ScoreQuestion, signal?: AbortSignal): Promise<ScoreAnswer> {
@@ -152,69 +117,15 @@ export class PythonModel implements ModelBackend {
     return answer.ok ? { ok: true, tensors: tensorsOf(answer.frame) } : answer
   }
 
-  #ask(question: Waiting['question'], signal: AbortSignal | undefined): Promise<Answer> {
-    if (this.#stopped.signal.aborted || this.state === 'failed')
-      return Promise.resolve({
-        ok: false,
-        kind: 'unavailable',
-        message: this.reason ?? 'The version is being stopped.',
-      })
-    if (this.#waiting.length >= this.#setting.limits.queueLength)
-      return Promise.resolve({
-        ok: false,
-        kind: 'busy',
-        message: `${this.#waiting.length} requests wait for this version already.`,
-      })
-    return new Promise((resolve) => {
-      const now = this.#setting.clock.now()
-      const { waitMs, totalMs = Number.POSITIVE_INFINITY } = this.#setting.limits
-      const waiting: Waiting = { question, resolve, deadline: now + waitMs, clientDeadline: now + totalMs }
-      this.#waiting.push(waiting)
-      signal?.addEventListener('abort', () => this.#cancel(waiting), { once: true })
-      this.#next()
-    })
-  }
-
-  /** Who hung up is not computed for; what has begun is finished, because Python cannot be told to stop. */
-  #cancel(waiting: Waiting): void {
-    const at = this.#waiting.indexOf(waiting)
-    if (at < 0) return
-    this.#waiting.splice(at, 1)
-    waiting.resolve({ ok: false, kind: 'cancelled', message: 'The client hung up.' })
-    this.#tellIdle()
-  }
-
-  /** Questions that wait or are computed. */
-  get load(): number {
-    return this.#waiting.length + (this.#begun ? 1 : 0)
-  }
-
-  /** Called every fraction of a second: what waited or computed too long is given up. */
+  /** Called every fraction of a second: what waited or is computed too long is given up. */
   expire(now: EpochMs): void {
     const late = this.#waiting.filter((one) => one.deadline <= now)
     if (late.length > 0) {
       this.#waiting = this.#waiting.filter((one) => one.deadline > now)
-      for (const one of late)
-        one.resolve({
-          ok: false,
-          kind: 'unavailable',
-          message: `The version was not ${this.state === 'ready' ? 'free' : 'ready'} in time.`,
-        })
+      const message = `The version was not ${this.state === 'ready' ? 'free' : 'ready'} in time.`
+      for (const one of late) one.resolve({ ok: false, kind: 'unavailable', message })
     }
-    if (this.#begun && this.#begun.clientDeadline <= now)
-      this.#begun.resolve({ ok: false, kind: 'timeout', message: 'Request processing time exceeded limit' })
-    if (this.#begun && this.#begun.deadline <= now) {
-      const stuck = this.#begun
-      this.#begun = undefined
-      stuck.resolve({
-        ok: false,
-        kind: 'timeout',
-        message: `The model did not answer within ${this.#setting.limits.answerMs} ms.`,
-      })
-      this.#noLongerReady()
-      this.#kill()
-    } else if (this.#child && this.state !== 'ready' && now - this.#startedAt > this.#setting.limits.loadMs)
-      this.#kill()
+    for (const worker of this.#processes) worker.expire(now)
     this.#tellIdle()
   }
 
@@ -227,151 +138,155 @@ export class PythonModel implements ModelBackend {
   }
 
   async stop(): Promise<void> {
-    this.#stopped.abort()
-    this.#giveUpAll('unavailable', 'The version is being stopped.')
-    const child = this.#child
-    if (child && child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-      child.stdin?.end()
-      const { pid } = child
-      const late = setTimeout(() => killGroup(pid), 2_000)
-      await gone
-      clearTimeout(late)
-      // What the model's code started and left.
-      killGroup(pid)
-    }
-    this.#log.close()
+    this.#isStopped = true
+    this.#giveUpAll('The version is being stopped.')
+    await Promise.all(this.#processes.map((one) => one.stop()))
+    this.#output.close()
   }
 
-  get #workFolder(): string {
-    return join(this.#setting.folder, 'work', shortDigest(this.served.digest))
+  #newWorker(): PythonWorker {
+    return new PythonWorker({
+      ...this.#setting,
+      limits: () => this.#limits,
+      output: this.#output,
+      served: () => this.served,
+      changed: () => this.#settle(),
+    })
   }
 
-  #environment(): Record<string, string> {
-    return {
-      PATH: `${dirname(this.served.pythonPath)}:/usr/local/bin:/usr/bin:/bin`,
-      HOME: this.#workFolder,
-      LANG: 'C.UTF-8',
-      PYTHONHASHSEED: '0',
-      // A model is data from the disk: loading it must not talk to anyone.
-      MLFLOW_TRACKING_URI: 'file:///nonexistent',
-      MLFLOW_DISABLE_TELEMETRY: 'true',
-      ORT_DISABLE_TELEMETRY: '1',
-      DO_NOT_TRACK: 'true',
-      GIT_PYTHON_REFRESH: 'quiet',
-      ...this.#setting.env,
-    }
+  #ask(frame: Question['frame'], signal: AbortSignal | undefined): Promise<Answer> {
+    const { state } = this
+    if (this.#isStopped || state === 'failed')
+      return Promise.resolve({
+        ok: false,
+        kind: 'unavailable',
+        message: this.reason ?? 'The version is being stopped.',
+      })
+    // Once it is ready, the door before it says how many may wait.
+    if (state !== 'ready' && this.#waiting.length >= this.#limits.queueLength)
+      return Promise.resolve({
+        ok: false,
+        kind: 'unavailable',
+        message: `${this.#waiting.length} requests wait for this version already.`,
+      })
+    return new Promise((resolve) => {
+      const now = this.#setting.clock.now()
+      const { waitMs, totalMs = Number.POSITIVE_INFINITY } = this.#limits
+      const waiting: Waiting = { frame, resolve, deadline: now + waitMs, clientDeadline: now + totalMs }
+      this.#waiting.push(waiting)
+      signal?.addEventListener('abort', () => this.#cancel(waiting), { once: true })
+      this.#dispatch()
+    })
   }
 
-  #take(frame: Frame): void {
-    if (frame.header.op === 'ready') {
-      this.state = 'ready'
-      this.reason = undefined
-      this.#wasReady = true
-      this.#deaths = 0
-      this.#setting.log.info({ ...this.#facts(), warmed: frame.header.warmed }, 'model is ready')
-      this.#setting.changed()
-      this.#next()
-      return
-    }
-    const begun = this.#begun
-    if (!begun || begun.id !== frame.header.id) return
-    this.#begun = undefined
-    begun.resolve(answerOf(frame))
-    this.#next()
-  }
-
-  #next(): void {
-    if (this.state !== 'ready' || this.#begun || !this.#child) return
-    const next = this.#waiting.shift()
-    if (!next) {
-      this.#tellIdle()
-      return
-    }
-    const id = this.#nextId++
-    this.#begun = { ...next, id, deadline: this.#setting.clock.now() + this.#setting.limits.answerMs }
-    this.#child.stdin?.write(next.question(id))
-  }
-
-  #ended(child: ChildProcess, told: string | undefined, how = 'it did not start'): void {
-    if (this.#child !== child) return
-    this.#child = undefined
-    const begun = this.#begun
-    this.#begun = undefined
-    // Whether it may be asked twice only the client knows: it is told, not repeated here.
-    begun?.resolve({ ok: false, kind: 'died', message: `The model's process ended while it answered (${how}).` })
-    this.#failed(told ?? `The model's process ended (${how}).`, told !== undefined)
-  }
-
-  #failed(reason: string, saidSo = true): void {
-    if (this.#stopped.signal.aborted) return
-    this.#deaths++
-    this.reason = reason
-    this.state =
-      this.#wasReady && this.#deaths < deathsToFail
-        ? 'restarting'
-        : saidSo || this.#deaths >= deathsToFail
-          ? 'failed'
-          : 'loading'
-    // A model that said why it cannot be loaded will say so again: it is tried rarely, in case memory or a disk was short.
-    const pauseMs =
-      saidSo && !this.#wasReady ? backOffMs.at(-1)! : backOffMs[Math.min(this.#deaths, backOffMs.length) - 1]!
-    this.#setting.log.warn({ ...this.#facts(), reason: this.reason, pauseMs }, 'model worker ended')
-    if (this.state === 'failed') this.#giveUpAll('unavailable', this.reason)
-    this.#setting.changed()
-    void this.#setting.clock.sleep(pauseMs, this.#stopped.signal).then(() => this.start())
-  }
-
-  #giveUpAll(kind: 'unavailable', message: string): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const one of waiting) one.resolve({ ok: false, kind, message })
+  /** Who hung up is not computed for; what has begun is finished, because Python cannot be told to stop. */
+  #cancel(waiting: Waiting): void {
+    const at = this.#waiting.indexOf(waiting)
+    if (at < 0) return
+    this.#waiting.splice(at, 1)
+    waiting.resolve({ ok: false, kind: 'cancelled', message: 'The client hung up.' })
     this.#tellIdle()
   }
 
-  /** From the first sign of its end on nothing more is begun there, and other versions take its share. */
-  #noLongerReady(): void {
-    if (this.state !== 'ready') return
-    this.state = 'restarting'
+  /** After each change of a process: as many as there shall be, those that took too much replaced, and the next questions begun. */
+  #settle(): void {
+    if (this.#isStopped) {
+      this.#tellIdle()
+      return
+    }
+    if (this.#workers.some(({ state }) => state === 'ready')) this.#fillUp()
+    this.#replaceTooLarge()
+    this.#endLeaving()
+    if (this.state === 'failed') this.#giveUpAll(this.reason ?? 'The model cannot be loaded.')
+    this.#dispatch()
+    this.#tellIdle()
+    const told = `${this.state} ${this.reason} ${this.pid}`
+    if (told === this.#told) return
+    this.#told = told
     this.#setting.changed()
   }
 
-  #kill(): void {
-    if (this.#child?.pid !== undefined) killGroup(this.#child.pid)
+  #fillUp(): void {
+    const { workers = 1, spare = false } = this.#limits
+    const isReplacing = this.#workers.some((one) => one.isTooLarge)
+    // Who took too much goes only when somebody stands in for him.
+    const wanted = workers + (spare || isReplacing ? 1 : 0)
+    while (this.#workers.length < wanted) {
+      const worker = this.#newWorker()
+      this.#workers.push(worker)
+      worker.start()
+    }
+    const surplus = this.#workers.length - wanted
+    // Those that are no use yet go first.
+    const byUse = this.#workers.toSorted((a, b) => Number(a.state === 'ready') - Number(b.state === 'ready'))
+    for (const worker of surplus > 0 ? byUse.slice(0, surplus) : []) this.#letGo(worker)
+  }
+
+  /** It gets no more questions, and ends when it has answered. */
+  #letGo(worker: PythonWorker): void {
+    this.#workers = this.#workers.filter((one) => one !== worker)
+    this.#leaving.add(worker)
+  }
+
+  #endLeaving(): void {
+    for (const worker of this.#leaving)
+      if (!worker.isBusy && !worker.isStopped) void worker.stop().finally(() => this.#leaving.delete(worker))
+  }
+
+  #replaceTooLarge(): void {
+    const { workers = 1, memoryBytes = 0 } = this.#limits
+    for (const large of this.#workers.filter((one) => one.isTooLarge)) {
+      const ready = this.#workers.filter((one) => one !== large && one.state === 'ready').length
+      if (ready < workers) break
+      this.replacedForMemory++
+      const { model, version } = this.served
+      const facts = { model, version, pid: large.pid, memoryBytes: large.memoryBytes, replaced: this.replacedForMemory }
+      this.#setting.log.warn(
+        { ...facts, reason: `serve.memory allows ${formatBytes(memoryBytes)}` },
+        'model worker is replaced',
+      )
+      this.#letGo(large)
+      this.#fillUp()
+    }
+  }
+
+  #dispatch(): void {
+    const { workers = 1 } = this.#limits
+    // One that has just died computes nothing, although its question is not given up yet.
+    const computing = () => this.#processes.filter(({ state, isBusy }) => state === 'ready' && isBusy).length
+    while (this.#waiting.length > 0 && computing() < workers) {
+      const [worker] = this.#workers
+        .filter(({ state, isBusy }) => state === 'ready' && !isBusy)
+        .sort((a, b) => b.answeredAt - a.answeredAt)
+      if (!worker) return
+      worker.ask(this.#waiting.shift()!)
+    }
+  }
+
+  get #processes(): PythonWorker[] {
+    return [...this.#workers, ...this.#leaving]
+  }
+
+  #giveUpAll(message: string): void {
+    for (const one of this.#waiting.splice(0)) one.resolve({ ok: false, kind: 'unavailable', message })
+    this.#tellIdle()
   }
 
   #whenIdle(): Promise<void> {
-    if (!this.#begun && this.#waiting.length === 0) return Promise.resolve()
+    if (this.load === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
   #tellIdle(): void {
-    if (this.#begun || this.#waiting.length > 0) return
+    if (this.load > 0) return
     for (const tell of this.#idle.splice(0)) tell()
   }
-
-  #facts(): object {
-    const { model, version, digest } = this.served
-    return { model, version, digest, pid: this.pid }
-  }
 }
 
-function killGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // Gone already.
-  }
-}
-
-const failureText = (frame: Frame): string =>
-  frame.header.stage === 'warm'
-    ? `The model cannot answer its own input example: ${frame.header.message}`
-    : `The model cannot be loaded: ${frame.header.message}`
-
-function inferFrame(id: number, { layout, tensors, parameters }: InferQuestion): Buffer {
+function inferFrame(id: number, { layout, tensors, parameters, scores = false }: InferQuestion): Buffer {
   const inputs = tensors.map(({ bytes, ...facts }) => ({ ...facts, length: bytes.length }))
-  return encodeFrame({ op: 'infer', id, layout, inputs, parameters }, Buffer.concat(tensors.map(({ bytes }) => bytes)))
+  const header = { op: 'infer', id, layout, inputs, parameters, ...(scores ? { scores } : {}) }
+  return encodeFrame(header, Buffer.concat(tensors.map(({ bytes }) => bytes)))
 }
 
 function tensorsOf({ header, body }: Frame): Tensor[] {
@@ -381,11 +296,3 @@ function tensorsOf({ header, body }: Frame): Tensor[] {
     return { ...facts, bytes: body.subarray(at - length, at) }
   })
 }
-
-function answerOf(frame: Frame): Answer {
-  if (frame.header.ok) return { ok: true, frame }
-  const { kind, message, status, code } = frame.header as RefusalHeader
-  return { ok: false, kind, message, ...(status && code ? { mlflow: { status, errorCode: code } } : {}) }
-}
-
-type RefusalHeader = Pick<Refusal, 'kind' | 'message'> & { status?: number; code?: string }

@@ -9,11 +9,13 @@ export function refusalError({ kind, message }: Refusal): ScoringError {
     case 'schema':
       return invalidInput(message)
     case 'model':
-      return new ScoringError(500, 'INTERNAL_ERROR', `The model failed on this input: ${message}`)
+      // MLflow says so of everything that a model's code raises: most often it is the input that a model chokes on.
+      return badRequest(
+        `Encountered an unexpected error while evaluating the model. Verify that the input is compatible with the model for inference. ${message}`,
+      )
     case 'timeout':
       return new ScoringError(504, 'DEADLINE_EXCEEDED', message)
     case 'died':
-    case 'busy':
     case 'cancelled':
     case 'unavailable':
       return unavailable(message)

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable, Transform } from 'node:stream'
 import { promisify } from 'node:util'
 import { createBrotliDecompress, createGunzip, createInflate, deflate, gzip } from 'node:zlib'
+import { warningsText } from '../input-handling.ts'
 import { badRequest, ScoringError } from '../scoring-error.ts'
 
 /** Below it packing costs more than it saves: an answer goes in one packet anyway. */
@@ -110,6 +111,12 @@ export function answerInTime(response: ServerResponse, ms: number): void {
     response.end(JSON.stringify({ error_code: 'DEADLINE_EXCEEDED', message, error: message }))
   }, ms).unref()
   response.once('close', () => clearTimeout(late))
+}
+
+/** What was wrong with an input that was answered all the same: `x-modelwright-input-warnings: range=2, missing=1`. */
+export function warningHeader(warnings: Record<string, number>): Record<string, string> {
+  const text = warningsText(warnings)
+  return text === '' ? {} : { 'x-modelwright-input-warnings': text }
 }
 
 /** Aborted when the client hangs up before its answer is sent. */

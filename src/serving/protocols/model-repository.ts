@@ -27,5 +27,8 @@ export type ServedName = {
   infer(request: OipRequest, signal?: AbortSignal): Promise<Inferred>
 }
 
-/** `id`: of this prediction, where it has one; `version`: the one that answered, where several share the traffic. */
-export type Inferred = { tensors: Tensor[]; id?: string; version?: string }
+/**
+ * `id`: of this prediction, where it has one; `version`: the one that answered, where several share the traffic; `warnings`: what was
+ * wrong with the input all the same, how often by kind.
+ */
+export type Inferred = { tensors: Tensor[]; id?: string; version?: string; warnings?: Record<string, number> }

@@ -1,7 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InferenceStats } from '../models/inference-stats.ts'
 import { notFound, ScoringError } from '../scoring-error.ts'
-import { bodyOf, decoded, discardRest, hangUpSignal, onlyMethods, send, sendJson } from './http-exchange.ts'
+import {
+  bodyOf,
+  decoded,
+  discardRest,
+  hangUpSignal,
+  onlyMethods,
+  send,
+  sendJson,
+  warningHeader,
+} from './http-exchange.ts'
 import type { ModelRepository, ServedName } from './model-repository.ts'
 import { readOipRequest } from './oip-request.ts'
 import { writeOipAnswer } from './oip-response.ts'
@@ -132,7 +141,7 @@ async function infer(exchange: Exchange, model: ServedName): Promise<void> {
   onlyMethods(request, response, 'POST')
   const body = await bodyOf(request, maxBodyBytes)
   const jsonLength = request.headers['inference-header-content-length'] as string | undefined
-  const { written, id } = await timedInference({
+  const { written, id, warnings } = await timedInference({
     model,
     now,
     signal: hangUpSignal(response),
@@ -144,6 +153,7 @@ async function infer(exchange: Exchange, model: ServedName): Promise<void> {
     'content-type': inBinary ? 'application/octet-stream' : 'application/json',
     ...(inBinary ? { 'inference-header-content-length': written.jsonLength! } : {}),
     ...(id === undefined ? {} : { 'x-modelwright-prediction-id': id }),
+    ...warningHeader(warnings),
   })
 }
 

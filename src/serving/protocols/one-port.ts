@@ -9,15 +9,20 @@ const firstBytesWithinMs = 15_000
 /**
  * Lets a server of HTTP/1.1 share its port with gRPC: what begins as HTTP/2 does is given to `takeHttp2`. Clients need to know one
  * address, and a process opens one port.
+ * @returns what ends the connections on which nothing was said yet: the server does not know them, but would wait for them to end
  */
-export function shareWithHttp2(server: HttpServer, takeHttp2: (socket: Socket) => void): void {
+export function shareWithHttp2(server: HttpServer, takeHttp2: (socket: Socket) => void): () => void {
+  const silent = new Set<Socket>()
   const listeners = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
     const drop = () => socket.destroy()
     socket.setTimeout(firstBytesWithinMs, drop)
     socket.on('error', drop)
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
     socket.once('data', (first: Buffer) => {
+      silent.delete(socket)
       socket.pause()
       socket.setTimeout(0)
       socket.off('timeout', drop)
@@ -30,6 +35,9 @@ export function shareWithHttp2(server: HttpServer, takeHttp2: (socket: Socket) =
       socket.resume()
     })
   })
+  return () => {
+    for (const socket of silent) socket.destroy()
+  }
 }
 
 /** The gRPC door, opened when the first of its clients comes: most processes never meet one, and its library is large. */

@@ -3,7 +3,8 @@ import type { ScoringResult } from './run-scoring.ts'
 
 export type ScoringRecord = ScoringResult & {
   model: string
-  version: string
+  /** Absent: a folder, which no registry knows. */
+  version?: string
   input: string
   outputDigest: string
   /** Who did it, as mlflow's client says it. */
@@ -41,7 +42,7 @@ export async function recordScoring(record: ScoringRecord, server: TrackingServe
   await ask('runs/log-batch', {
     run_id: id,
     tags: Object.entries({
-      'modelwright.scoring.model': `models:/${model}/${version}`,
+      'modelwright.scoring.model': version === undefined ? model : `models:/${model}/${version}`,
       'modelwright.scoring.model_digest': modelDigest,
       'modelwright.scoring.input_digest': record.inputDigest,
       'modelwright.scoring.output': record.output,

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { MlmodelFile } from '../models/mlmodel-file.ts'
 
-const largestBytes = 50_000
+const pageBytes = 50_000
 
-/** The example that the model was saved with, as a body of `/invocations`; undefined where there is none that fits a page. */
-export function readInputExample(folder: string, { inputExample }: MlmodelFile): unknown {
+/** The example that the model was saved with, as a body of `/invocations`; undefined where there is none, or none as small as `largestBytes`. */
+export function readInputExample(folder: string, { inputExample }: MlmodelFile, largestBytes = pageBytes): unknown {
   if (!inputExample) return undefined
   const path = resolve(folder, inputExample.file)
   // The name comes from a file that anybody may have written.

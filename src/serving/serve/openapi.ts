@@ -24,6 +24,8 @@ export function openApiOf(model: ServedName, inputExample: unknown): object {
   }
 }
 
+const explain = { type: 'boolean', description: 'Answer also what each feature contributed' }
+
 const read = (summary: string, type = 'application/json') => ({
   summary,
   responses: { 200: { description: summary, content: { [type]: {} } } },
@@ -57,7 +59,11 @@ function infer(facts: ModelFacts) {
           schema: {
             type: 'object',
             required: ['inputs'],
-            properties: { id: { type: 'string' }, inputs: { type: 'array', items: tensorSchema(facts) } },
+            properties: {
+              id: { type: 'string' },
+              parameters: { type: 'object', properties: { explain } },
+              inputs: { type: 'array', items: tensorSchema(facts) },
+            },
           },
           example: exampleInference(facts),
         },
@@ -97,7 +103,11 @@ const tensorSchema = ({ inputs }: ModelFacts) => ({
 
 function scoringSchema({ signature, inputs }: ModelFacts) {
   if (signature !== 'columns')
-    return { type: 'object', description: 'One of inputs, instances, dataframe_split, dataframe_records' }
+    return {
+      type: 'object',
+      description: 'One of inputs, instances, dataframe_split, dataframe_records',
+      properties: { explain },
+    }
   return {
     type: 'object',
     properties: {
@@ -109,6 +119,7 @@ function scoringSchema({ signature, inputs }: ModelFacts) {
           properties: Object.fromEntries(inputs.map((one) => [one.name, columnSchema(one)])),
         },
       },
+      explain,
       dataframe_split: {
         type: 'object',
         required: ['columns', 'data'],

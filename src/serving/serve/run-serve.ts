@@ -5,6 +5,7 @@ import { type Digest, digestOf } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
 import { cannotListen, httpUrl } from '../../kernel/listening.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { Explainers } from '../explain/explainers.ts'
 import { readMlmodel } from '../models/mlmodel-file.ts'
 import { openBackend } from '../models/open-backend.ts'
 import { ServedModel } from '../models/served-model.ts'
@@ -21,6 +22,10 @@ import { answerModelHttp } from './model-door.ts'
 export type ServeOptions = {
   /** A folder that mlflow saved a model to. */
   modelPath: string
+  /** The folder of its ONNX form, where that computes it from the start. */
+  graphPath?: string
+  /** Else: makes the ONNX form while the model answers already, and computes by it from then on. */
+  graphLater?: GraphLater
   name: string
   version: string
   host: string
@@ -34,6 +39,12 @@ export type ServeOptions = {
   /** For the workers' logs and working folders. */
   folder: string
   workers: number
+  /** Requests that are computed at once; what the model takes where it is left out. */
+  concurrency?: number
+  /** Requests that may wait besides (256). */
+  queue?: number
+  /** Most rows that one request may ask to explain (1,000). */
+  explainRows?: number
   timeoutMs: number
   maxBodyBytes: number
   batchRows: number
@@ -47,6 +58,12 @@ export type ServeOptions = {
   clock: Clock
   /** Aborted: no new requests, answers what was begun, ends. */
   signal: AbortSignal
+}
+
+export type GraphLater = {
+  /** Its folder; undefined: there is none, which whoever makes it has told. Never rejects. */
+  make: () => Promise<string | undefined>
+  taken: () => void
 }
 
 export type RunningServe = { url: string; port: number; grpcPort?: number; finished: Promise<void> }
@@ -65,11 +82,14 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
     name: options.name,
     version: options.version,
     now: () => clock.now(),
-    // Sessions of ONNX share this thread: a second one would only take memory.
-    copies: mlmodel.onnxFile ? 1 : options.workers,
+    admission: {
+      queue: options.queue ?? queueLength,
+      ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency, deadlineMs: options.timeoutMs }),
+    },
+    explainers: new Explainers(options.explainRows === undefined ? {} : { rows: options.explainRows }),
     drainMs,
     changed: () => changed.dispatchEvent(new Event('changed')),
-    begin: (told) => openBackend(versionOf(options), { ...backendSetting(options), changed: told }),
+    ...sourceOf(options, options.graphPath ?? modelPath),
   })
   const repository = repositoryOf(model, options.serverVersion, changed)
   const door = {
@@ -96,17 +116,18 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
     now: door.now,
     token: options.token,
   })
-  shareWithHttp2(server, (socket) => grpc.take(socket))
+  const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   await listen(server, host, options.port)
   const { port } = server.address() as AddressInfo
   const over = new AbortController()
   void everyQuarterSecond(clock, over.signal, () => model.expire(clock.now()))
-  const close = () => shutDown(server, grpc, model).finally(() => over.abort())
+  const close = () => shutDown(server, grpc, model, dropSilent).finally(() => over.abort())
   try {
     const grpcPort = options.grpcPort === undefined ? undefined : await grpc.listen(host, options.grpcPort)
     model.load()
     await untilReady(model, changed, signal)
-    const finished = aborted(signal).then(close)
+    const exchanged = options.graphLater ? exchange(model, options, options.graphLater) : undefined
+    const finished = aborted(signal).then(async () => void (await Promise.all([close(), exchanged])))
     return { url: httpUrl(host, port), port, ...(grpcPort === undefined ? {} : { grpcPort }), finished }
   } catch (error) {
     await close()
@@ -114,7 +135,21 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
   }
 }
 
-const versionOf = ({ name, modelPath, pythonPath }: ServeOptions) => ({
+/** What computes the model that lies in a folder. Sessions of ONNX share this thread: a second one would only take memory. */
+const sourceOf = (options: ServeOptions, folder: string) => ({
+  copies: readMlmodel(folder).onnxFile ? 1 : options.workers,
+  begin: (changed: () => void) => openBackend(versionOf(options, folder), { ...backendSetting(options), changed }),
+})
+
+async function exchange(model: ServedModel, options: ServeOptions, { make, taken }: GraphLater): Promise<void> {
+  const folder = await make()
+  if (folder === undefined || options.signal.aborted) return
+  const reason = await model.exchange(sourceOf(options, folder))
+  if (reason === undefined) taken()
+  else options.log.warn({ reason }, 'Its ONNX form cannot be loaded; Python goes on')
+}
+
+const versionOf = ({ name, pythonPath }: ServeOptions, modelPath: string) => ({
   model: name,
   version: 1,
   digest: digestOf(modelPath) as Digest,
@@ -185,9 +220,10 @@ async function untilReady(model: ServedModel, changed: EventTarget, signal: Abor
   }
 }
 
-async function shutDown(server: Server, grpc: LateGrpc, model: ServedModel): Promise<void> {
+async function shutDown(server: Server, grpc: LateGrpc, model: ServedModel, dropSilent: () => void): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  dropSilent()
   await Promise.all([model.unload(), grpc.close()])
   // Every answer has been given; what is still open is idle or will never end.
   setTimeout(() => server.closeAllConnections(), 500).unref()

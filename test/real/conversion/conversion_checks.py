@@ -167,7 +167,7 @@ check("gradient-boosting-3", "sklearn", GradientBoostingClassifier(n_estimators=
 check("gradient-boosting-of-numbers", "sklearn", GradientBoostingRegressor(n_estimators=30).fit(X, REAL), X)
 check("scaled-gradient-boosting", "sklearn", make_pipeline(StandardScaler(), GradientBoostingClassifier(n_estimators=10)).fit(X, Y2), X)
 record = check("histogram-boosting", "sklearn", HistGradientBoostingClassifier(max_iter=20).fit(HOLES, Y2), HOLES)
-recorded(record, lambda found: found["refuses"] == {"missing": [], "infinite": []})
+recorded(record, lambda found: found["refuses"] == {"missing": [], "infinite": [], "large": [], "empty": True})
 check("histogram-boosting-3", "sklearn", HistGradientBoostingClassifier(max_iter=10).fit(HOLES, TEXTS), HOLES)
 check("histogram-boosting-of-numbers", "sklearn", HistGradientBoostingRegressor(max_iter=20).fit(HOLES, REAL), HOLES)
 check("histogram-boosting-of-counts", "sklearn", HistGradientBoostingRegressor(loss="poisson", max_iter=20).fit(X, numpy.abs(REAL)), X)

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportFolder } from '../../../src/serving/serve/index.ts'
 import { environmentFor, run } from '../real-parts.ts'
+import { checkDoors } from './door-checks.ts'
+import { checkSwitch } from './switch-checks.ts'
 
 const here = import.meta.dirname
 const required = (process.env.REQUIRE ?? '').split(',').includes('conversion')
@@ -21,7 +23,20 @@ if ('reason' in python) {
   )
   console.log(output)
   if (code !== 0) console.log(errors.slice(-5_000))
-  process.exitCode = code === 0 && (await exampleRuns(python.path)) ? 0 : 1
+  const failed = (code === 0 ? 0 : 1) + ((await exampleRuns(python.path)) ? 0 : 1) + (await servedAlike(python.path))
+  process.exitCode = failed === 0 ? 0 : 1
+}
+
+/** How many checks failed of models that are served by Python and as ONNX. */
+async function servedAlike(path: string): Promise<number> {
+  const models = mkdtempSync(join(tmpdir(), 'modelwright-served-'))
+  try {
+    const { code, errors } = await run(path, ['-W', 'ignore', join(here, 'make_served.py'), models])
+    if (code !== 0) throw new Error(errors.slice(-3_000))
+    return (await checkDoors(path, models)) + (await checkSwitch(path, models))
+  } finally {
+    rmSync(models, { recursive: true, force: true })
+  }
 }
 
 /** The example in Python of an exported model runs as it stands, and answers as scikit-learn did. */

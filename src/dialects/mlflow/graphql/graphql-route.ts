@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { asStorageError } from '../../../db/index.ts'
+import { asStorageError } from '../../../kernel/storage-errors.ts'
 import type { MlflowAccess } from '../access.ts'
 import { type Reader, readMessage, required, text } from '../message.ts'
 import { mlflowForm } from '../mlflow-error.ts'

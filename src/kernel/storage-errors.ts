@@ -1,4 +1,4 @@
-import { AppError, isAppError, messageOf } from '../kernel/errors.ts'
+import { AppError, isAppError, messageOf } from './errors.ts'
 
 /** A full or failing disk and a lost database become errors that a user can act on; anything else stays what it is. */
 export function asStorageError(error: unknown): unknown {

@@ -1,0 +1,1 @@
+export const isPostgresUrl = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)

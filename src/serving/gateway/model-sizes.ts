@@ -1,0 +1,115 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Digest } from '../../kernel/digest.ts'
+import type { EpochMs } from '../../kernel/time.ts'
+import type { ServedVersion } from '../gateway-state.ts'
+import { describeModel } from '../models/open-backend.ts'
+import { leastGraphBytes } from '../models/probe-onnx.ts'
+
+/** Per process that carries the model. `isEstimate`: it was never loaded on this machine. */
+export type ModelSize = { bytes: number; isEstimate: boolean }
+
+type Known = {
+  bytes: number
+  at: EpochMs
+  /** The file that a disposable process loaded and ran, as it was then: another one is tried again. */
+  proven?: string
+}
+
+/** An import of mlflow and numpy alone takes that much. */
+const leastPythonBytes = 150_000_000
+
+/** What models take in memory, by the digest of their version: measured here once they were loaded, kept in `sizes.json` across restarts. */
+export class ModelSizes {
+  readonly #path: string
+  readonly #now: () => EpochMs
+  readonly #known: Map<string, Known>
+  readonly #estimates = new Map<Digest, number>()
+  #writing: Promise<void> | undefined
+  #isDirty = false
+
+  constructor(folder: string, now: () => EpochMs) {
+    this.#path = join(folder, 'sizes.json')
+    this.#now = now
+    this.#known = readKnown(this.#path)
+  }
+
+  sizeOf(served: ServedVersion): ModelSize {
+    const known = this.#known.get(served.digest)
+    if (known) return { bytes: known.bytes, isEstimate: false }
+    const estimate = this.#estimates.get(served.digest) ?? estimateOf(served.modelPath)
+    this.#estimates.set(served.digest, estimate)
+    return { bytes: estimate, isEstimate: true }
+  }
+
+  measured(digest: Digest, bytes: number): void {
+    const known = this.#known.get(digest)
+    // Within a twentieth it is the same size: the file need not be written for it.
+    if (known && Math.abs(known.bytes - bytes) <= known.bytes / 20) return
+    this.#keep(digest, { ...known, bytes: Math.round(bytes), at: this.#now() })
+  }
+
+  /** Whether a disposable process has loaded exactly this file: then it need not be tried at each waking. */
+  isProven(digest: Digest, file: string): boolean {
+    return this.#known.get(digest)?.proven === marksOf(file)
+  }
+
+  proved(digest: Digest, file: string, bytes: number): void {
+    this.#keep(digest, { bytes: Math.round(bytes), at: this.#now(), proven: marksOf(file) })
+  }
+
+  /** Until what is known is on the disk. */
+  async settled(): Promise<void> {
+    while (this.#writing) await this.#writing
+  }
+
+  #keep(digest: Digest, known: Known): void {
+    this.#known.set(digest, known)
+    this.#isDirty = true
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined
+    })
+  }
+
+  async #write(): Promise<void> {
+    while (this.#isDirty) {
+      this.#isDirty = false
+      const text = JSON.stringify(Object.fromEntries(this.#known))
+      // A full disk: it is measured again after a restart.
+      await writeFile(`${this.#path}.tmp`, text, { mode: 0o600 })
+        .then(() => rename(`${this.#path}.tmp`, this.#path))
+        .catch(() => undefined)
+    }
+  }
+}
+
+function readKnown(path: string): Map<string, Known> {
+  try {
+    const read = JSON.parse(readFileSync(path, 'utf8')) as Record<string, Known>
+    return new Map(Object.entries(read).filter(([, { bytes }]) => Number.isFinite(bytes) && bytes > 0))
+  } catch {
+    return new Map()
+  }
+}
+
+/** Three times what lies on the disk: weights are unpacked, and what computes with them needs as much again. */
+function estimateOf(folder: string): number {
+  const least = describeModel(folder)?.onnxFile ? leastGraphBytes : leastPythonBytes
+  return Math.max(least, 3 * folderBytes(folder))
+}
+
+function folderBytes(folder: string): number {
+  try {
+    return readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
+  } catch {
+    return 0
+  }
+}
+
+function marksOf(file: string): string {
+  const facts = statSync(file, { throwIfNoEntry: false })
+  return facts ? `${facts.size}:${facts.mtimeMs}` : 'absent'
+}

@@ -1,0 +1,18 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, it } from 'vitest'
+
+const python = process.env.MODELWRIGHT_TEST_PYTHON
+
+// The soak of an hour (`npm run soak -- serving`), for a minute: it ends with another status where something failed or memory grew.
+it.skipIf(!python)(
+  'two models under steady load for a minute fail no request, and their memory stays flat',
+  { timeout: 150_000 },
+  async () => {
+    const program = fileURLToPath(new URL('../soak/serving.ts', import.meta.url))
+    const words = ['--disable-warning=ExperimentalWarning', program, '--minutes', '1']
+    const { stdout } = await promisify(execFile)(process.execPath, words)
+    expect(JSON.parse(stdout.trim().split('\n').at(-1)!)).toMatchObject({ soak: 'serving', passed: true })
+  },
+)
