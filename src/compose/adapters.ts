@@ -4,7 +4,6 @@ import { byScheme } from '../adapters/addresses/by-scheme.ts'
 import { FileAddresses } from '../adapters/addresses/files/file-addresses.ts'
 import { WebAddresses } from '../adapters/addresses/web/web-addresses.ts'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
-import { FileTurnedClock } from '../adapters/clock/turnable/file-turned-clock.ts'
 import { UvEnvironments } from '../adapters/environments/uv/uv-environments.ts'
 import { LocalExecutor } from '../adapters/executor/local/local-executor.ts'
 import { FsObjectStore } from '../adapters/objects/fs/fs-object-store.ts'
@@ -17,6 +16,7 @@ import type { Executor, ExecutorAbilities } from '../ports/executor.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Repositories } from '../ports/repository.ts'
 import { pythonFolder } from '../serving/index.ts'
+import { createClock } from './clock.ts'
 import { type Config, machineEnvironment } from './config.ts'
 
 /** The folders of src/adapters, by port: a test holds this list against what lies there. */
@@ -69,9 +69,6 @@ function createAddresses({ dataLimit, dataRoots, environment }: Config): Address
   })
   return byScheme(files, new WebAddresses({ mostBytes, environment: machineEnvironment(environment) }))
 }
-
-export const createClock = (config: Pick<Config, 'clockFile'>): Clock =>
-  config.clockFile ? new FileTurnedClock(config.clockFile) : new SystemClock()
 
 /**
  * What a step sees of this machine only where it needs to: other steps' folders, the database, objects and keys; the home of who

@@ -1,11 +1,16 @@
-import { ownerTokenAt } from '../access/index.ts'
 import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
-import { createClock } from './adapters.ts'
+import { createClock } from './clock.ts'
 import { type Config, machineEnvironment, servingMemoryBytes } from './config.ts'
 import { lockAsMember } from './data-folder.ts'
 import { createLog } from './log.ts'
 import { writeFacts } from './supervisor.ts'
+
+/** What a gateway does not need on loopback, it does not load: after a death it is to be back soon. */
+async function ownerToken(config: Config): Promise<string> {
+  const { ownerTokenAt } = await import('../access/index.ts')
+  return ownerTokenAt(config.ownerTokenPath)
+}
 
 /** Starts the data plane as this process. */
 export async function startGateway(config: Config, signal: AbortSignal): Promise<RunningGateway> {
@@ -23,7 +28,7 @@ export async function startGateway(config: Config, signal: AbortSignal): Promise
     explainRows: config.explainRows,
     workerEnv: machineEnvironment(config.environment),
     // Beyond loopback a prediction needs a token as well.
-    ...(config.loopback ? {} : { token: ownerTokenAt(config.ownerTokenPath) }),
+    ...(config.loopback ? {} : { token: await ownerToken(config) }),
   })
   try {
     writeFacts(config.runDir, 'gateway', { pid: process.pid, url: httpUrl(config.localHost, gateway.port) })
