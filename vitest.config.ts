@@ -8,5 +8,7 @@ export default defineConfig({
     globalSetup: 'test/support/postgres-server.ts',
     pool: 'forks',
     maxWorkers: 2,
+    // Else each server of a test would make a converter's environment of packages from a registry.
+    env: { MODELWRIGHT_CONVERT: 'off' },
   },
 })

@@ -1,7 +1,7 @@
 """
 Begins steps for the server, which is too large to fork often. `python3 -I -S modelwright_launcher.py` reads one request a line from its
 standard input (JSON) and tells on its standard output, one line each, and first of all, what it can hide from a command:
-  veil JSON           {"kind": "root" | "user"} or {"why": "…"}
+  veil JSON           {"kind": "root" | "user"}, {"why": "…"}, or {"noRoom": "…"}, and then it ends
   started ID PID      the step's runner has written its record; the command is about to begin
   refused ID ERRNO …  nothing was begun, for this reason
   gone ID             the runner has ended
@@ -35,12 +35,21 @@ SURVIVED = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal
 # Python itself ignores these, and what is ignored stays so in the command.
 OF_PYTHON = [signal.SIGPIPE, signal.SIGXFSZ]
 
+# What may be there again in a moment: processes, memory, namespaces, descriptors.
+PASSING = [errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EMFILE, errno.ENFILE]
+
+# A runner has a handful of files open.
+MOST_OPEN = 256
+
 EXISTS, CANNOT_RUN, NOT_FOUND, NO_STEP = 97, 126, 127, 125
 
 
 def serve():
     """Requests in, notices out; one thread, which never waits for a step."""
-    tell(1, "veil " + json.dumps(try_veil()))
+    veil = try_veil()
+    tell(1, "veil " + json.dumps(veil))
+    if "noRoom" in veil:
+        return
     with open("/proc/sys/kernel/random/boot_id") as file:
         boot = file.read().strip()
     woken, wake = os.pipe()
@@ -131,7 +140,14 @@ def run(step, boot, notices):
         return EXISTS
     tell(notices, "started %d %d" % (step["id"], os.getpid()))
     os.close(notices)
-    code = carry_out(step)
+    try:
+        code = carry_out(step)
+    except OSError as error:
+        complain(error)
+        code = None if error.errno in PASSING else NO_STEP
+    if code is None:
+        # Without a second line in the journal the step counts as lost, and is tried again.
+        return NO_STEP
     os.write(journal, b"ended %d\n" % code)
     return 0
 
@@ -160,10 +176,14 @@ def open_journal(path, boot):
 
 
 def carry_out(step):
+    """The command's exit status; None where its process id space was taken from it, which is no end of its own."""
     veil = step.get("veil")
     keeper = None
     if veil is not None:
-        keeper = begin_apart(veil["kind"])
+        if veil["kind"] == "user":
+            become_root_inside()
+        draw(veil)
+        keeper = begin_apart()
     command = os.fork()
     if command == 0:
         become(step, veil)
@@ -172,7 +192,8 @@ def carry_out(step):
         # With it the kernel ends all that the command started, whatever that did to hide; the wait is over when they are.
         pid, held = keeper
         os.close(held)
-        wait_for(pid)
+        if os.WIFSIGNALED(wait_for(pid)):
+            return None
     return code
 
 
@@ -184,13 +205,12 @@ def code_of(status):
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def begin_apart(kind):
+def begin_apart():
     """
     A process id space of its own, whose first process only lives until its pipe is closed: by the runner, or by the runner's death.
-    What is orphaned in there is taken off it by the kernel.
+    What is orphaned in there is taken off it by the kernel. The command can look at it (/proc/1), so it stands behind the veil too
+    and holds nothing open.
     """
-    if kind == "user":
-        become_root_inside()
     check(libc.unshare(NEW_PROCESSES), "unshare")
     end, held = os.pipe()
     pid = os.fork()
@@ -200,8 +220,11 @@ def begin_apart(kind):
             os.close(held)
             for fd in (0, 1, 2):
                 replace(fd, "/dev/null", os.O_RDWR)
+            os.closerange(3, end)
+            os.closerange(end + 1, end + MOST_OPEN)
             os.chdir("/")
-            os.read(end, 1)
+            while os.read(end, 1):
+                pass
         finally:
             os._exit(0)
     os.close(end)
@@ -231,11 +254,13 @@ def become(step, veil):
     """From the runner's copy to the command; says in the log why it could not."""
     status = NO_STEP
     try:
+        # What it sends to its own group (`kill 0`) must not reach the runner. The session stays: by that its processes are found.
+        os.setpgid(0, 0)
         enter(step.get("groups") or [])
         if step.get("addressSpaceBytes"):
             resource.setrlimit(resource.RLIMIT_AS, (step["addressSpaceBytes"],) * 2)
         if veil is not None:
-            draw(veil, step["cwd"])
+            go_behind(veil, step["cwd"])
         status = CANNOT_RUN
         for number in SURVIVED + OF_PYTHON:
             signal.signal(number, signal.SIG_DFL)
@@ -261,12 +286,11 @@ def enter(groups):
         os.close(fd)
 
 
-def draw(veil, cwd):
+def draw(veil):
     """
-    Hides and shows, outer before inner. What is shown is reached through a descriptor that was opened before anything was hidden; what
+    For this process and all that come of it: hides and shows, outer before inner. What is shown is reached through a descriptor that was opened before anything was hidden; what
     hides a folder is an empty one in memory, in which the points to show things at can be made.
     """
-    itself = veil["user"]
     check(libc.unshare(NEW_MOUNTS), "unshare")
     mount(None, "/", None, RECURSIVE | PRIVATE)
     shown = {one["at"]: os.open(one["at"], os.O_PATH) for one in veil["mounts"] if one["kind"] == "show"}
@@ -282,11 +306,15 @@ def draw(veil, cwd):
         mount("none", at, None, REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV)
     for fd in shown.values():
         os.close(fd)
+
+
+def go_behind(veil, cwd):
+    """From inside the new process id space: only so its own processes, and no others, are in /proc."""
     mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
     # Anew: through the old working folder `..` would lead behind the veil.
     os.chdir(cwd)
     if veil["kind"] == "user":
-        become_itself_again(*itself)
+        become_itself_again(*veil["user"])
 
 
 def make_point(at, fd):
@@ -310,7 +338,17 @@ def check(result, what):
 
 
 def try_veil():
-    """What this machine allows: a file that is hidden must not be read, and in a folder that is shown must be written."""
+    """
+    What this machine allows: a file that is hidden must not be read, and in a folder that is shown must be written. Where there is no
+    room to try it (`noRoom`), nobody knows: that is no leave to begin a step without.
+    """
+    try:
+        return tried_veil()
+    except OSError as error:
+        return {"noRoom": str(error)[:300]}
+
+
+def tried_veil():
     kind = "root" if os.geteuid() == 0 else "user"
     with tempfile.TemporaryDirectory(prefix="modelwright-veil-") as folder:
         folder = os.path.realpath(folder)
@@ -332,7 +370,8 @@ def try_veil():
             code = NO_STEP
             try:
                 replace(2, log, os.O_WRONLY | os.O_CREAT)
-                code = carry_out(step)
+                ended = carry_out(step)
+                code = NO_STEP if ended is None else ended
             except BaseException as error:
                 complain(error)
             finally:
@@ -342,7 +381,7 @@ def try_veil():
             return {"kind": kind}
         with open(log) as file:
             why = file.read().strip().splitlines()
-        return {"why": why[-1] if why else "what was hidden could be seen"}
+        return {"why": why[-1][:300] if why else "what was hidden could be seen"}
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { finished } from 'node:stream/promises'
 import type { Db, Tx } from '../db/index.ts'
 import { canonicalJson, type Digest } from '../kernel/digest.ts'
-import { AppError } from '../kernel/errors.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ObjectStore, PutOptions, StoredObject } from '../ports/object-store.ts'
 import type { DatasetVersion, TreeManifest } from './artifact.ts'
 import { ArtifactFiles } from './artifact-files.ts'
 import * as datasets from './dataset-versions.ts'
 import { onlyUnder, treeOf } from './decide/tree.ts'
-import { type FolderOptions, filesBelow } from './folder.ts'
+import { type FolderOptions, filesBelow, orRefused } from './folder.ts'
 import { Settler } from './settler.ts'
 import { Uploads } from './uploads.ts'
 
@@ -37,7 +38,7 @@ export class ArtifactService {
     const found = await filesBelow(dir, options)
     const manifest = treeOf(
       await eightAtATime(found, async ({ path, absolute, executable }) => {
-        const { digest, size } = await this.#objects.putFile(absolute, options)
+        const { digest, size } = await orRefused(this.#objects.putFile(absolute, options), path)
         return { path, digest, size, executable }
       }),
     )
@@ -46,6 +47,31 @@ export class ArtifactService {
 
   storeFile(path: string): Promise<StoredObject> {
     return this.#objects.putFile(path)
+  }
+
+  /**
+   * Forgets what of a folder was altered where it lies, so that nobody counts on it any more; gives its paths. For what can be made
+   * again: the bytes are gone.
+   */
+  async forgetAltered(digest: Digest): Promise<string[]> {
+    const tree = await this.#forgottenIfAltered(digest, this.tree(digest))
+    if (tree === undefined) return ['']
+    const altered: string[] = []
+    for (const file of tree.files) {
+      const read = this.#objects.open(file.digest).then((bytes) => finished(bytes.resume()).then(() => true))
+      if (!(await this.#forgottenIfAltered(file.digest, read))) altered.push(file.path)
+    }
+    return altered
+  }
+
+  async #forgottenIfAltered<T>(digest: Digest, reading: Promise<T>): Promise<T | undefined> {
+    try {
+      return await reading
+    } catch (error) {
+      if (!isAppError(error, 'ObjectCorrupt') && !isAppError(error, 'NotFound')) throw error
+      await this.#objects.remove(digest)
+      return undefined
+    }
   }
 
   /** Keeps the manifest itself; its files must be in the store already. */

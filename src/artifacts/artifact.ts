@@ -1,5 +1,6 @@
 import type { Digest } from '../kernel/digest.ts'
 import type { EpochMs } from '../kernel/time.ts'
+import type { Share } from '../kernel/units.ts'
 
 /** One file of a tree; `path` is relative, with forward slashes, and never leaves the tree. */
 export type TreeFile = { path: string; digest: Digest; size: number; executable?: boolean }
@@ -17,9 +18,10 @@ export type DatasetVersion = {
   createdAt: EpochMs
 }
 
-/** Where it came from: a commit's file; what lay at an address; rows that production saw and that were labelled; or the first with the second added. */
+/** Where it came from: a commit's file; what lay at an address; a part of the rows of another; rows that production saw and that were labelled; or the first with the second added. */
 export type DatasetOrigin =
   | { kind: 'git'; path: string }
   | { kind: 'address'; address: string }
+  | { kind: 'part'; of: Digest; share: Share }
   | { kind: 'labelled predictions'; environment: string; until: EpochMs }
   | { kind: 'joined'; base: Digest; added: Digest }

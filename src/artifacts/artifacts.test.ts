@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, readlink, rm, rmdir, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,12 +14,14 @@ import { ArtifactService } from './artifact-service.ts'
 eachDatabase('artifacts', (database) => {
   let db: Db
   let artifacts: ArtifactService
+  let objects: MemoryObjectStore
   let dir: string
 
   beforeEach(async () => {
     db = await database.open()
     const clock = { now: () => 1000, sleep: async () => {} }
-    artifacts = new ArtifactService({ db, clock, objects: new MemoryObjectStore() })
+    objects = new MemoryObjectStore()
+    artifacts = new ArtifactService({ db, clock, objects })
     dir = await mkdtemp(join(tmpdir(), 'modelwright-artifacts-'))
   })
   afterEach(async () => {
@@ -82,6 +84,23 @@ eachDatabase('artifacts', (database) => {
     ])('is refused with a link that %s', async (_, target) => {
       await symlink(target, join(dir, 'link'))
       await expect(artifacts.storeFolder(dir)).rejects.toMatchObject({ code: 'BadRequest' })
+    })
+
+    it.each(['file', 'folder'])('is refused with a %s in it whose name is not UTF-8', async (kind) => {
+      const path = Buffer.concat([Buffer.from(`${dir}/`), Buffer.from([0xff, 0xfe])])
+      await (kind === 'file' ? writeFile(path, '1') : mkdir(path))
+      await expect(artifacts.storeFolder(dir)).rejects.toMatchObject({ code: 'BadRequest' })
+      await (kind === 'file' ? unlink(path) : rmdir(path))
+    })
+
+    it('forgets what was altered where it lies, and nothing else of the folder', async () => {
+      await fill({ whole: 'whole', torn: 'torn' })
+      const { digest, manifest } = await artifacts.storeFolder(dir)
+      expect(await artifacts.forgetAltered(digest)).toEqual([])
+      const torn = manifest.files.find(({ path }) => path === 'torn')!.digest
+      await objects.remove(torn)
+      expect(await artifacts.forgetAltered(digest)).toEqual(['torn'])
+      expect(await objects.has(digestOf('whole'))).toBe(true)
     })
 
     it('is refused with a socket in it', async () => {

@@ -12,7 +12,8 @@ export type FolderOptions = {
 
 /**
  * Every regular file below `dir`. A symlink is followed if it ends inside `dir` (its content is taken), else refused:
- * a link out of the folder would take in files that nobody declared. Sockets, pipes and devices are refused.
+ * a link out of the folder would take in files that nobody declared. Sockets, pipes and devices are refused, and so is what
+ * cannot be read and what has a name that no text can say.
  */
 export async function filesBelow(dir: string, options: FolderOptions = {}): Promise<FolderFile[]> {
   const root = await realpath(dir)
@@ -32,11 +33,11 @@ type Walk = {
 }
 
 async function walk(at: Walk): Promise<void> {
-  for (const entry of await readdir(at.folder, { withFileTypes: true })) {
+  for (const entry of await orRefused(readdir(at.folder, { withFileTypes: true }), at.prefix.slice(0, -1))) {
     const path = at.prefix + entry.name
     if (at.options.exclude?.(path)) continue
     const target = await targetOf(at, entry, path)
-    const { isFolder, isFile, executable } = await kindOf(target, entry)
+    const { isFolder, isFile, executable } = await orRefused(kindOf(target, entry), path)
     if (isFolder) {
       if (at.within.includes(target)) throw refused(path, 'is a link to a folder that holds it')
       await walk({ ...at, folder: target, prefix: `${path}/`, within: [...at.within, target] })
@@ -59,6 +60,23 @@ async function kindOf(target: string, entry: Dirent) {
   if (entry.isDirectory()) return { isFolder: true, isFile: false, executable: false }
   const facts = await stat(target)
   return { isFolder: facts.isDirectory(), isFile: facts.isFile(), executable: (facts.mode & 0o111) !== 0 }
+}
+
+/** What lies in a user's folder and cannot be taken in is for its owner to mend. */
+export async function orRefused<T>(reading: Promise<T>, path: string): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EACCES')
+      throw new AppError('BadRequest', `"${path}" cannot be read.`, 'Let its owner read it, or leave it out.', {
+        cause: error,
+      })
+    // So Node shows bytes that are no text, and then finds nothing under that name.
+    if (code === 'ENOENT' && path.includes('\u{fffd}'))
+      throw new AppError('BadRequest', `"${path}" has a name that is not UTF-8.`, 'Name it in UTF-8, or leave it out.')
+    throw error
+  }
 }
 
 const refused = (path: string, reason: string): AppError =>

@@ -7,7 +7,9 @@ export type DemoFlags = Partial<Record<SettingName, unknown>> & { once?: boolean
 
 /** `modelwright demo`: what `npm start` runs. The first Ctrl-C ends it in order, the second leaves at once. */
 export async function demo(context: CliContext, { once = false, data, ...settings }: DemoFlags): Promise<number> {
-  const flags = { ...settings, dataDir: data ?? (await context.dataDir()) }
+  // A converter's environment would keep whoever looks for the first time waiting; its story is told by the Python that serves, too.
+  const convert = context.env.MODELWRIGHT_CONVERT ?? 'off'
+  const flags = { convert, ...settings, dataDir: data ?? (await context.dataDir()) }
   const config = readConfig(flags, context.env)
   const program = process.argv[1]!
   const stopping = new AbortController()

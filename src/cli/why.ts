@@ -181,6 +181,7 @@ function versionRows(story: VersionStory, now: number, color: Color): Row[] {
     rows.push(['made again', outcome ? stateText(color, reproductionState[outcome], text) : text])
     if (sentence) rows.push(['', color.dim(sentence)])
   }
+  if (story.conversion) rows.push(['computed as', story.conversion.text])
   return rows
 }
 

@@ -53,7 +53,11 @@ export function createPorts(config: Config): Ports {
       },
       ...(config.uvCacheDir ? { uvCacheDir: config.uvCacheDir } : {}),
     }),
-    executor: new LocalExecutor({ launcher: launcherScript(), hidden: hiddenFromSteps(config) }),
+    executor: new LocalExecutor({
+      launcher: launcherScript(),
+      environment: launcherEnvironment(config.environment),
+      hidden: hiddenFromSteps(config),
+    }),
     objects: new FsObjectStore(config.objectsDir),
     repositories: new GitRepositories({ root: join(config.gitDir, 'repositories'), path }),
   }
@@ -86,6 +90,12 @@ function checkoutAround(folder: string): string[] {
 
 /** What this machine can hold steps to: tried here and now. */
 export const stepAbilities = (): Promise<ExecutorAbilities> =>
-  new LocalExecutor({ launcher: launcherScript() }).abilities()
+  new LocalExecutor({ launcher: launcherScript(), environment: launcherEnvironment(process.env) }).abilities()
+
+/** Where it finds Python, and room to try what this machine can hide. */
+const launcherEnvironment = ({ PATH, TMPDIR }: NodeJS.ProcessEnv): Record<string, string> => ({
+  ...(PATH ? { PATH } : {}),
+  ...(TMPDIR ? { TMPDIR } : {}),
+})
 
 const launcherScript = (): string => join(pythonFolder(), 'launcher', 'modelwright_launcher.py')

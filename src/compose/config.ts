@@ -38,6 +38,17 @@ const settings = z.object({
     .describe(
       'what all models of the gateway together may take in memory; a share is of what this machine or its container has',
     ),
+  convert: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      'whether deployed versions of scikit-learn, XGBoost and LightGBM are computed as ONNX where that is proved to answer alike (auto), or as they are (off)',
+    ),
+  convertLimit: z
+    .string()
+    .default('5m')
+    .refine((text) => parseDuration(text) !== undefined, 'say a duration such as 5m or 90s')
+    .describe('how long a version may wait for its conversion before Python serves it'),
   explainRows: z.coerce
     .number()
     .int()

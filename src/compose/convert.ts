@@ -2,9 +2,8 @@ import { existsSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { AppError } from '../kernel/errors.ts'
-import { type Conversion, convertModel, readMlmodel } from '../serving/serve/index.ts'
+import { type Conversion, converterRequirements, convertModel, readMlmodel } from '../serving/serve/index.ts'
 import {
-  converterRequirements,
   environmentOf,
   findLocalModel,
   type LocalModelParts,

@@ -12,7 +12,9 @@ import { checkTable, type DataReport, isTable, profileTable, type TableProfile }
 
 /** Stops a step whose data does not hold what was declared, naming the offending rows. */
 export async function checkData({ context, dataset, path }: DataCheckRequest): Promise<void> {
-  const { checks, key } = context.file.data[dataset]!
+  const { checks: declared, key } = context.file.data[dataset]!
+  // A part of the rows says nothing of how many there are.
+  const checks = declared.filter(({ kind }) => context.sample === undefined || kind !== 'rows')
   if (checks.length === 0) return
   const report = await checkTable({ path, checks, ...(key ? { key } : {}) })
   if (report.outcome === 'pass') return

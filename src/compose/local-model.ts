@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { UvEnvironments } from '../adapters/environments/uv/uv-environments.ts'
 import { AppError, messageOf } from '../kernel/errors.ts'
-import { findModel, pythonFolder, readMlmodel } from '../serving/serve/index.ts'
+import { findModel, readMlmodel } from '../serving/serve/index.ts'
 import { machineEnvironment } from './config.ts'
 
 /** What commands have that work on one model in this process. */
@@ -70,10 +70,6 @@ export async function environmentOf(
   )
   return (await environments.ensure(lock, () => undefined, signal)).pythonPath
 }
-
-/** What converts a model, beside the packages that it was saved with. */
-export const converterRequirements = (): string =>
-  readFileSync(join(pythonFolder(), 'converter', 'requirements.in'), 'utf8')
 
 export const cacheFolder = (environment: NodeJS.ProcessEnv): string =>
   join(environment.XDG_CACHE_HOME ?? join(environment.HOME ?? homedir(), '.cache'), 'modelwright')

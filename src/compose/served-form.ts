@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../kernel/errors.ts'
 import type { Clock } from '../ports/clock.ts'
 import {
   ConversionCache,
+  converterRequirements,
   convertModel,
   digestOfSources,
   type GraphLater,
@@ -16,7 +17,6 @@ import {
 } from '../serving/serve/index.ts'
 import {
   cacheFolder,
-  converterRequirements,
   environmentOf,
   type LocalModelParts,
   localPython,

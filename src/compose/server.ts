@@ -97,7 +97,7 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
     await Promise.all(running)
     await slices.engine.idle()
     await slices.webhookDeliveries.idle()
-    await slices.preparation.settled()
+    await slices.preparation.stop()
     await slices.leases.releaseAll()
     await ports.repositories.close()
     await db.destroy()

@@ -1,11 +1,16 @@
 import { AppError } from '../kernel/errors.ts'
 import type { LabelsService } from '../labels/index.ts'
 import type { WatchedDeployment } from '../monitoring/index.ts'
-import type { Planner } from '../planning/index.ts'
+import { lockedPackages, type Planner } from '../planning/index.ts'
 import type { Environments } from '../ports/environments.ts'
 import type { ProjectsService } from '../projects/index.ts'
-import type { ObserveTraffic, PreparationParts, RolloutsStore } from '../rollouts/index.ts'
-import { decodePredictionId, type GatewayObserved, type PredictionLog } from '../serving/index.ts'
+import type { ObserveTraffic, PreparationParts, RolloutsStore, VersionConversionsParts } from '../rollouts/index.ts'
+import {
+  converterRequirements,
+  decodePredictionId,
+  type GatewayObserved,
+  type PredictionLog,
+} from '../serving/index.ts'
 
 /** Asks the gateway; undefined where it does not answer. */
 export const gatewayObserver =
@@ -70,6 +75,36 @@ export const pythonOf =
       )
     return (await environments.ensure(lock, () => {})).pythonPath
   }
+
+/** An interpreter with a version's own packages and the converters: its own environment, where that has them already. */
+export const converterPythonOf =
+  (planner: Planner, environments: Environments): VersionConversionsParts['converterPython'] =>
+  async (lockDigest, signal) => {
+    const own = await planner.lockByDigest(lockDigest)
+    if (!own) return pythonOf(planner, environments)(lockDigest, '')
+    const locked = lockedPackages(own.requirements)
+    if (locked.some(({ conda }) => conda !== undefined))
+      throw new AppError(
+        'ConversionRefused',
+        'Its Python environment is made by conda, into which the converters are not put.',
+        'Python computes it.',
+      )
+    const packages = new Set(locked.map(({ name }) => name))
+    const minor = /^\d+\.\d+/.exec(own.pythonVersion)?.[0]
+    const lock = converters.every((name) => packages.has(name))
+      ? own
+      : await environments.resolve(
+          {
+            requirements: `${own.requirements}\n${converterRequirements()}`,
+            ...(minor ? { pythonVersion: `${minor}.*` } : {}),
+          },
+          () => undefined,
+          signal,
+        )
+    return (await environments.ensure(lock, () => undefined, signal)).pythonPath
+  }
+
+const converters = ['onnx', 'onnxruntime', 'skl2onnx']
 
 /** The prediction log as labels ask it. */
 export const predictionLookup = (

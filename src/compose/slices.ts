@@ -47,6 +47,8 @@ import {
   RolloutsService,
   RolloutsStore,
   rolloutEndpoints,
+  VersionConversions,
+  VersionConversionsStore,
 } from '../rollouts/index.ts'
 import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/index.ts'
 import { TracesService } from '../traces/index.ts'
@@ -63,6 +65,7 @@ import { Loop } from './loop.ts'
 import { planForPush } from './plan-for-push.ts'
 import { Retention, retentionEndpoints } from './retention.ts'
 import {
+  converterPythonOf,
   expirePredictions,
   gatewayObserver,
   predictionLookup,
@@ -212,11 +215,20 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
   const rolloutsStore = new RolloutsStore(db)
   const observeGateway = gatewayObserver(addresses.gatewayUrl, () => ownerTokenAt(config.ownerTokenPath))
   const observeTraffic = trafficObserver(predictions)
+  const versionConversions = new VersionConversions({
+    root: join(config.dataDir, 'conversions'),
+    store: new VersionConversionsStore(db),
+    clock,
+    log,
+    limitMs: parseDuration(config.convertLimit)!,
+    converterPython: converterPythonOf(planner, environments),
+  })
   const preparation = new Preparation({
     folders: new ModelFolders(join(config.gatewayDir, 'models'), artifacts),
     manifestOf: (digest) => promotions.manifestOf(digest),
     ensurePython: pythonOf(planner, environments),
     projects,
+    ...(config.convert === 'off' ? {} : { conversions: versionConversions }),
   })
   const file = new GatewayFile(config.gatewayDir, rolloutsStore)
   const reconciler = new Reconciler({

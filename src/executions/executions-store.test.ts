@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
 import { type Db, transact } from '../db/index.ts'
+import { digestOf } from '../kernel/digest.ts'
 import type { CommitId, ExecutionId } from '../kernel/ids.ts'
 import type { PlanNode } from '../planning/index.ts'
 import { foldNodes } from './decide/fold-nodes.ts'
@@ -45,6 +46,28 @@ eachDatabase('the record of an execution', (database) => {
     expect(nodes.map(({ id }) => id)).toEqual(['list', 'each', ...items(12).map(({ id }) => id), 'join'])
     expect(nodes[1]).toMatchObject({ kind: 'fan-out', state: 'running', startedAt: 2 })
     expect(nodes[4]).toMatchObject({ item: 2, state: 'waiting' })
+  })
+
+  it('takes up what was fetched, each dataset when it is there, also two at once', async () => {
+    const awaited = { a: 'it is fetched first', b: 'it is large' }
+    const nodes = ['data:a', 'data:b'].map((id): PlanNode => ({ id, kind: 'data', step: id, after: [] }))
+    const waiting = { ...execution, fixed: { ...execution.fixed, awaited } }
+    await transact(db, (tx) => store.create(tx, waiting, 'cause', nodes))
+    const input = (dataset: string) => ({
+      dataset,
+      path: dataset,
+      digest: digestOf(dataset),
+      size: 1,
+      address: 'https://h/',
+    })
+    await transact(db, (tx) => store.fixData(tx, execution.id, input('a')))
+    expect((await store.execution('e1'))?.fixed).toEqual({
+      ...execution.fixed,
+      data: { a: input('a') },
+      awaited: { b: 'it is large' },
+    })
+    await Promise.all(['b', 'a'].map((name) => transact(db, (tx) => store.fixData(tx, execution.id, input(name)))))
+    expect((await store.execution('e1'))?.fixed).toEqual({ ...execution.fixed, data: { a: input('a'), b: input('b') } })
   })
 
   it('fans out once, however often a killed server is followed by another', async () => {

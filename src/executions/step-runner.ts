@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, rm } from 'node:fs/promises'
+import { appendFile, mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
 import { transact } from '../db/index.ts'
@@ -22,7 +22,7 @@ import { paramsNotLogged, readStepResult } from './step-result.ts'
 import { StepStarter } from './step-start.ts'
 import { type WatchParts, watchStep } from './step-watch.ts'
 import type { RunsDecision, StepRunnerParts, Work } from './step-work.ts'
-import { type AttemptFolders, attemptFolders, strayFiles } from './workspace.ts'
+import { type AttemptFolders, attemptFolders, removeFolder, strayFiles } from './workspace.ts'
 
 const killGraceMs = 5_000
 const toldAsRunningAfterMs = 50
@@ -432,7 +432,12 @@ export class StepRunner {
       .filter((folder) => existsSync(folder))
     for (let from = 0; from < left.length; from += foldersAtOnce)
       await Promise.all(
-        left.slice(from, from + foldersAtOnce).map((folder) => rm(folder, { recursive: true, force: true })),
+        left.slice(from, from + foldersAtOnce).map((folder) =>
+          // What cannot be removed (a file of another user) must not keep the execution open.
+          removeFolder(folder).catch((error: unknown) =>
+            this.#parts.log.error({ err: error, folder }, 'a workspace could not be removed'),
+          ),
+        ),
       )
   }
 

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { transact } from '../db/index.ts'
-import { AppError } from '../kernel/errors.ts'
+import type { Digest } from '../kernel/digest.ts'
+import { AppError, isAppError } from '../kernel/errors.ts'
 import type { RunId } from '../kernel/ids.ts'
 import type { KeyParts, PlanContext } from '../planning/index.ts'
 import type { Environment } from '../ports/environments.ts'
@@ -88,12 +89,41 @@ export class StepStarter {
     const earlier = Array.from({ length: node.attempt - 1 }, (_, back) => node.attempt - 1 - back)
     const attempts = [folders, ...earlier.map((attempt) => this.#held.folders(execution.id, { id: node.id, attempt }))]
     if (checkpoints) await takeCheckpoints(checkpoints, attempts)
-    await layOut(this.#parts, folders, key, async () => {
-      if (!isolated) await layOutCheckout(this.#parts.repositories, execution, folders)
-    })
+    try {
+      await layOut(this.#parts, folders, key, async () => {
+        if (!isolated) await layOutCheckout(this.#parts.repositories, execution, folders)
+      })
+    } catch (error) {
+      throw isAppError(error, 'ObjectCorrupt') || isAppError(error, 'NotFound')
+        ? await this.#altered(execution.id, key, error)
+        : error
+    }
     if (checkpoints) await putCheckpoints(checkpoints, folders)
     await Promise.all(
       Object.values(this.#cachesOf(context.file.steps[node.step]!)).map((folder) => mkdir(folder, { recursive: true })),
+    )
+  }
+
+  /**
+   * What a step wrote and a loss of power tore has its size, so its plan counted on it. Now that this is known it counts no longer: what
+   * carries the execution on makes it again.
+   */
+  async #altered(executionId: string, key: KeyParts, cause: AppError): Promise<AppError> {
+    for (const path of key.trees) {
+      const altered = await this.#parts.artifacts.forgetAltered(key.files[path]!.split(' ')[0] as Digest)
+      if (altered.length > 0)
+        return new AppError(
+          'DependencyMissing',
+          `What was kept as "${altered[0] || path}" has been altered on the disk since; it was given to nobody and is made again.`,
+          `modelwright resume ${executionId}`,
+          { cause },
+        )
+    }
+    return new AppError(
+      'DependencyMissing',
+      `A file that the step takes cannot be given to it: ${cause.message}`,
+      'Bring it back: push or import it again, or take it from a backup of the data folder.',
+      { cause },
     )
   }
 

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { attemptFolders, putCheckpoints, strayFiles, takeCheckpoints } from './workspace.ts'
+import { attemptFolders, putCheckpoints, removeFolder, strayFiles, takeCheckpoints } from './workspace.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'modelwright-workspace-'))
 afterAll(() => rmSync(top, { recursive: true, force: true }))
@@ -72,4 +72,16 @@ it('tells files that nobody declared from inputs, outputs, and what tools leave'
   for (const path of paths) write(join(folders.workspace, path))
   expect((await strayFiles(folders, ['in/a.csv', 'out', 'out.csv'], 10)).sort()).toEqual(['in/new.csv', 'lost/b/c'])
   expect(await strayFiles(folders, ['out'], 2)).toHaveLength(2)
+})
+
+it('names and removes also what a step closed to everybody, and what has a name that is no text', async () => {
+  const folders = attemptFolders(top, String(count++), 'one', 1)
+  const closed = join(folders.workspace, 'closed')
+  write(join(closed, 'deep', 'file'))
+  mkdirSync(Buffer.concat([Buffer.from(`${folders.workspace}/`), Buffer.from([0xff, 0xfe])]))
+  chmodSync(join(closed, 'deep'), 0o555)
+  chmodSync(closed, 0)
+  expect(strayFiles(folders, [], 10)).toHaveLength(2)
+  await removeFolder(folders.workspace)
+  expect(existsSync(folders.workspace)).toBe(false)
 })

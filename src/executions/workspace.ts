@@ -1,5 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { type Dirent, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ArtifactService } from '../artifacts/index.ts'
 import type { Digest } from '../kernel/digest.ts'
@@ -37,7 +50,7 @@ export async function layOut(
 ): Promise<void> {
   // At once where it is only a few calls: the ways to a thread and back take longer than what is done there.
   if (mkdirSync(folders.workspace, { recursive: true }) === undefined) {
-    await rm(folders.workspace, { recursive: true, force: true })
+    await removeFolder(folders.workspace)
     mkdirSync(folders.workspace)
   }
   for (const folder of [folders.home, folders.temporary, folders.notes]) mkdirSync(folder, { recursive: true })
@@ -115,7 +128,9 @@ export function strayFiles({ workspace }: AttemptFolders, known: readonly string
   const above = new Set(known.flatMap((path) => path.split('/').map((_, end, parts) => parts.slice(0, end).join('/'))))
   const found: string[] = []
   const walk = (folder: string): void => {
-    for (const entry of readdirSync(join(workspace, folder), { withFileTypes: true })) {
+    const entries = listed(join(workspace, folder))
+    if (entries === undefined) found.push(folder)
+    for (const entry of entries ?? []) {
       const path = folder ? `${folder}/${entry.name}` : entry.name
       if (found.length >= most) return
       if (exact.has(path) || entry.name === '__pycache__' || entry.name.startsWith('.')) continue
@@ -125,6 +140,32 @@ export function strayFiles({ workspace }: AttemptFolders, known: readonly string
   }
   walk('')
   return found
+}
+
+/** Undefined of a folder that the step closed to everybody, or whose name is no UTF-8. */
+function listed(folder: string): Dirent[] | undefined {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return undefined
+  }
+}
+
+/** Also one that its step made read-only or unreadable (Go's module cache is), or in which names are no UTF-8. */
+export async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true })
+  } catch {
+    await removeStubborn(Buffer.from(folder))
+  }
+}
+
+async function removeStubborn(path: Buffer): Promise<void> {
+  if (!(await lstat(path)).isDirectory()) return unlink(path)
+  await chmod(path, 0o700)
+  for (const name of await readdir(path, { encoding: 'buffer' }))
+    await removeStubborn(Buffer.concat([path, Buffer.from('/'), name]))
+  await rmdir(path)
 }
 
 async function layOutModel(parts: Parts, folders: AttemptFolders, name: string, tree: Digest): Promise<void> {

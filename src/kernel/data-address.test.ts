@@ -21,7 +21,7 @@ it.each([
   ['file://server/share/b.csv', 'the host "server"'],
   ['file:///srv/data/', 'is a folder'],
   ['ftp://example.org/b.csv', 'begins with ftp://'],
-  ['https://', 'is no address'],
+  ['https://', 'cannot be read as one'],
 ])('refuses %s', (address, why) => {
   expect(addressProblem(address)).toContain(why)
 })

@@ -5,7 +5,7 @@ export const isLoopback = (hostname: string): boolean =>
 /** What is wrong with an address that data is to come from, as the rest of a sentence that begins with "it"; undefined: nothing. */
 export function addressProblem(text: string): string | undefined {
   const url = URL.parse(text)
-  if (!url) return 'is no address'
+  if (!url) return 'cannot be read as one'
   if (url.username !== '' || url.password !== '')
     return 'holds a name or password, which would stand in Git; say secret: NAME beside it instead'
   if (url.protocol === 'https:') return undefined

@@ -18,7 +18,7 @@ const commitShape = z.object({ id: z.string(), author: z.string(), subject: z.st
 const contentShape = z.object({
   digest: z.string(),
   rows: z.int().optional(),
-  origin: z.enum(['git', 'address', 'labelled predictions', 'joined', 'unknown']),
+  origin: z.enum(['git', 'address', 'part', 'labelled predictions', 'joined', 'unknown']),
   text: z.string().describe('where it came from, in words'),
   firstSeenAt: z.int().optional(),
 })
@@ -54,6 +54,26 @@ const reproducedShape = z.object({
   at: z.int(),
 })
 
+const conversionShape = z.object({
+  outcome: z
+    .enum(['converted', 'refused', 'failed'])
+    .describe('refused: that lies in the version; failed: in what is around it, and the next preparation tries again'),
+  text: z.string().describe('“ONNX; parity on 120 rows of its input example, …”, or why Python computes it'),
+  at: z.int(),
+  reason: z.string().optional(),
+  proof: z
+    .object({
+      rows: z.int(),
+      rowsFrom: z.string(),
+      thresholdRows: z.int(),
+      largestDifference: z.number(),
+      tolerance: z.number(),
+      ties: z.int(),
+      versions: z.record(z.string(), z.string()),
+    })
+    .optional(),
+})
+
 /** Where a model version comes from, from its manifest on. */
 const versionStoryShape = z.object({
   project: z.string(),
@@ -72,6 +92,9 @@ const versionStoryShape = z.object({
   environment: lockShape,
   verdict: verdictShape.optional(),
   reproduced: reproducedShape.optional(),
+  conversion: conversionShape
+    .optional()
+    .describe('what came of computing it as ONNX, once it was prepared for a deployment'),
 })
 
 const declaredShape = z.object({
@@ -189,6 +212,7 @@ export const listVersions = route({
         declared: z.array(z.string()).describe('environments whose Git state names it'),
         barred: z.array(z.object({ environment: z.string(), reason: z.string() })),
         reproduced: reproducedShape.optional(),
+        conversion: conversionShape.optional(),
       }),
     ),
     nextPageToken: z.string().optional(),

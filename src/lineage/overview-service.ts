@@ -1,6 +1,7 @@
 import { getExecution, listExecutions } from '../executions/executions-contract.ts'
 import { listVerdicts } from '../gates/gates-contract.ts'
 import type { Client } from '../kernel/client.ts'
+import type { Digest } from '../kernel/digest.ts'
 import type { OutputOf } from '../kernel/route.ts'
 import { listAlerts } from '../monitoring/monitoring-contract.ts'
 import { getProject } from '../projects/projects-contract.ts'
@@ -66,12 +67,14 @@ export class OverviewService {
       ...(page.model ? { model: page.model } : {}),
       ...(page.pageToken ? { before: page.pageToken } : {}),
     })
-    const [deployments, bars, reproductions] = await Promise.all([
+    const shown = found.slice(0, page.limit)
+    const [deployments, bars, reproductions, conversions] = await Promise.all([
       this.#ask(listDeployments, { params: { project } }),
       this.#views.bars(project),
       this.#ask(listReproductions, { params: { project }, query: { limit: 1000 } }),
+      this.#views.conversions(shown.map(({ digest }) => digest as Digest)),
     ])
-    const items = found.slice(0, page.limit).map((row) => ({
+    const items = shown.map((row) => ({
       ...{ model: row.model, version: row.version, digest: row.digest },
       ...{ executionId: row.execution_id, verdictId: row.verdict_id },
       verdict: row.verdict_outcome as NonNullable<Overview['verdict']>['outcome'],
@@ -86,6 +89,7 @@ export class OverviewService {
         digest === row.digest ? [{ environment, reason }] : [],
       ),
       ...reproduced(reproductions.items.filter(({ digest }) => digest === row.digest)),
+      ...(conversions.has(row.digest as Digest) ? { conversion: conversions.get(row.digest as Digest)! } : {}),
     }))
     return found.length > page.limit ? { items, nextPageToken: items.at(-1)!.digest } : { items }
   }

@@ -45,7 +45,7 @@ export class VersionStories {
     const { promotions, views, ask } = this.#parts
     const manifest = await promotions.manifestOf(digest)
     const { project, model, modelTree, contentDigest, seed, params, createdAt } = manifest
-    const [judged, run, execution, commit, verdict, environment, reproductions] = await Promise.all([
+    const [judged, run, execution, commit, verdict, environment, reproductions, conversions] = await Promise.all([
       views.judged(digest),
       this.#run(manifest.run),
       ifThere(ask(getExecution, { params: { id: manifest.execution }, query: {} })),
@@ -53,7 +53,9 @@ export class VersionStories {
       ifThere(ask(getVerdict, { params: { id: manifest.verdict.id } })),
       this.lock(manifest.environmentLock),
       ask(listReproductions, { params: { project }, query: { digest, limit: 100 } }),
+      views.conversions([digest]),
     ])
+    const conversion = conversions.get(digest)
     const data = await this.data(
       project,
       Object.entries(manifest.data).map(([dataset, content]) => ({
@@ -69,6 +71,7 @@ export class VersionStories {
       ...(commit ? { commit } : {}),
       ...(verdict ? { verdict } : {}),
       ...reproduced(reproductions.items),
+      ...(conversion ? { conversion } : {}),
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Db } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
+import { conversionText, VersionConversionsStore } from '../rollouts/index.ts'
 
 /** Questions over judged versions that no slice answers alone; reads only. */
 export class VersionViews {
@@ -46,6 +47,12 @@ export class VersionViews {
         ]),
       )
     return query.execute()
+  }
+
+  /** What came of computing them as ONNX, of those for which it was tried. */
+  async conversions(digests: readonly Digest[]) {
+    const facts = await new VersionConversionsStore(this.#db).factsOf(digests)
+    return new Map([...facts].map(([digest, fact]) => [digest, { ...fact, text: conversionText(fact) }]))
   }
 
   bars(project: string) {

@@ -94,7 +94,7 @@ export class AddressReader {
       ...(known ? { known: known.validator } : {}),
       ...(source.secret ? { secret: await secretOf({ ...asked, secret: source.secret }) } : {}),
     })
-    return { answer, known }
+    return { answer, known: known && { digest: known.digest, size: known.size } }
   }
 
   async #keep(

@@ -31,7 +31,7 @@ export class ModuleFinder {
 
   /** Where the packages of projects lie that the requirements install in place. */
   async packageFolders(files: CommitFiles, python: PythonEnvironment | undefined): Promise<readonly string[]> {
-    if (!python) return []
+    if (!python || python.conda) return []
     const known = this.#folders.get(files) ?? new Map<string, string[]>()
     this.#folders.set(files, known)
     const found = known.get(python.requirements) ?? (await readFolders(files, python.requirements))

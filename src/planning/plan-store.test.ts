@@ -91,3 +91,33 @@ eachDatabase('kept results', (database) => {
     })
   })
 })
+
+eachDatabase('what lay at addresses', (database) => {
+  let db: Db
+  let store: PlanStore
+  beforeEach(async () => {
+    db = await database.open()
+    store = new PlanStore(db)
+  })
+  afterEach(() => db.destroy())
+
+  const [here, there] = [digestOf('https://example.org/b.csv'), digestOf('https://example.org/c.csv')]
+  const seen = (validator: string, text: string) => ({ validator, digest: digestOf(text), size: text.length })
+
+  it('is known by the last state of each, whatever the state is called', async () => {
+    expect(await store.lastAt(here)).toBeUndefined()
+    await store.rememberAt(here, seen('etag:"z;:ü"', 'one'))
+    await store.rememberAt(there, seen('etag:"b"', 'other'))
+    expect(await store.lastAt(here)).toEqual(seen('etag:"z;:ü"', 'one'))
+    await store.rememberAt(here, seen('etag:"a"', 'three'))
+    await store.rememberAt(here, seen('etag:"a"', 'three'))
+    expect(await store.lastAt(here)).toEqual(seen('etag:"a"', 'three'))
+    expect(await store.lastAt(there)).toEqual(seen('etag:"b"', 'other'))
+  })
+
+  it('stands beside the blobs of Git and takes none of their names', async () => {
+    await store.rememberBlob('0123abcd', { digest: digestOf('git'), size: 3 })
+    await store.rememberAt(here, seen('etag:"a"', 'one'))
+    expect([...(await store.blobs(['0123abcd', String(here)])).keys()]).toEqual(['0123abcd'])
+  })
+})

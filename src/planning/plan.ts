@@ -83,8 +83,15 @@ export type StepResult = {
 /** A file that a step may declare, with what stands in it. */
 export type SourceFile = { digest: Digest; size: number; executable: boolean }
 
-/** `address`: where it came from, if not from the commit. */
-export type DataInput = { dataset: string; path: string; digest: Digest; size: number; address?: string }
+/** `address`: where it came from, if not from the commit; `of`: the whole, of which it is a part. */
+export type DataInput = {
+  dataset: string
+  path: string
+  digest: Digest
+  size: number
+  address?: string
+  of?: { digest: Digest; share: Share }
+}
 
 /** What an execution (or a plan before it) is made from: fixed when it starts, so that nothing moves under it. */
 export type PlanContext = {

@@ -3,6 +3,7 @@ import { type Digest, digestOf, digestOfJson } from '../kernel/digest.ts'
 import { AppError, bug, isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import { nearestWord } from '../kernel/nearest-word.ts'
+import type { Share } from '../kernel/units.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { EnvironmentLock, EnvironmentRequest, Environments } from '../ports/environments.ts'
 import type { ObjectStore, StoredObject } from '../ports/object-store.ts'
@@ -39,6 +40,7 @@ import type {
 } from './plan.ts'
 import type { KeptResult, PlanStore } from './plan-store.ts'
 import { environmentRequestOf } from './read-requirements.ts'
+import { sampleRows } from './row-sampler.ts'
 import type { CommitFiles, SourceReader } from './source-reader.ts'
 
 type Parts = {
@@ -428,10 +430,12 @@ export class Planner {
   }
 
   async #dataOf(
-    { project, facts }: PlanRequest,
+    request: PlanRequest,
     file: ProjectFile,
     files: CommitFiles,
   ): Promise<Pick<PlanContext, 'data' | 'awaited'>> {
+    const { project, facts } = request
+    const { sample } = sampleOf(request, file)
     const { inputs, awaited } = await this.#dataAtAddresses(project, file, facts)
     for (const [dataset, source] of Object.entries(file.data)) {
       if (source.address !== undefined) continue
@@ -450,6 +454,8 @@ export class Planner {
         : found
       inputs[dataset] = { dataset, path: source.path, digest, size }
     }
+    for (const [dataset, input] of Object.entries(inputs))
+      inputs[dataset] = await this.#partOf(input, file.data[dataset]!, sample)
     return { data: inputs, ...(Object.keys(awaited).length > 0 ? { awaited } : {}) }
   }
 
@@ -470,7 +476,7 @@ export class Planner {
 
   /** What an awaited dataset is now, once it has been fetched. */
   async fetchData(
-    { project, file, facts: { trigger } }: PlanContext,
+    { project, file, facts: { trigger }, sample }: PlanContext,
     node: PlanNode,
     onLine: (line: string) => void,
     signal: AbortSignal,
@@ -479,7 +485,12 @@ export class Planner {
     const source = file.data[dataset]!
     if (!isElsewhere(source)) throw bug(`data.${dataset} was awaited, but lies in the commit`)
     const place = { project, dataset, source, trigger }
-    return inputOf(dataset, source, await this.#parts.addresses.fetch(place, onLine, signal))
+    const whole = inputOf(dataset, source, await this.#parts.addresses.fetch(place, onLine, signal))
+    return this.#partOf(whole, source, sample)
+  }
+
+  async #partOf(input: DataInput, { key }: DataSource, share: Share | undefined): Promise<DataInput> {
+    return share === undefined ? input : sampleRows(this.#parts, { input, share, key })
   }
 
   async #championsOf(project: string, file: ProjectFile): Promise<Record<string, Champion>> {

@@ -22,6 +22,7 @@ export async function readRequirements(files: CommitFiles, path: string): Promis
 
 /** What the project asks for, as the port takes it. */
 export async function environmentRequestOf(files: CommitFiles, python: PythonEnvironment): Promise<EnvironmentRequest> {
+  if (python.conda) return { requirements: '', conda: await textOf(files, python.requirements, condaWords(python)) }
   const { text, constraints, uvLock, projects } = await readRequirements(files, python.requirements)
   const beside = python.requirements.endsWith('pyproject.toml') ? [] : projects
   const texts: string[] = []
@@ -34,6 +35,8 @@ export async function environmentRequestOf(files: CommitFiles, python: PythonEnv
     ...(texts.length > 0 ? { projects: texts } : {}),
   }
 }
+
+const condaWords = ({ requirements }: PythonEnvironment): string => `python.conda names "${requirements}"`
 
 /** `-r` and `-c` are relative to the file that they stand in; `-e` to the repository's root, where pip would be called. */
 async function gather(

@@ -13,9 +13,11 @@ export type EnvironmentRequest = {
   uvLock?: string
   constraints?: string
   projects?: string[]
+  /** The text of an environment.yml; then nothing else is asked for. */
+  conda?: string
 }
 
-/** Everything exact: the interpreter's version and the compiled requirements. `digest` covers both. */
+/** Everything exact: the interpreter's version and the compiled requirements (or conda's files, one a line). `digest` covers both. */
 export type EnvironmentLock = { digest: Digest; pythonVersion: string; requirements: string }
 
 export type UnusedEnvironment = { digest: Digest; pythonVersion: string; usedAt: EpochMs }

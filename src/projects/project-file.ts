@@ -18,8 +18,11 @@ export type ProjectFile = {
 
 export type EnvironmentName = string
 
-/** `requirements` is a path in the repository; `version` a specifier as pip writes it (`>= 3.11`). */
-export type PythonEnvironment = { version?: string; requirements: string }
+/**
+ * `requirements` is a path in the repository, where `conda` says so of an environment.yml; `version` a specifier as pip writes it
+ * (`>= 3.11`).
+ */
+export type PythonEnvironment = { version?: string; requirements: string; conda?: true }
 
 export type JsonScalar = string | number | boolean
 
@@ -180,6 +183,8 @@ export type ServePolicy = {
   deadlineMs?: number
   /** How one version follows another: loaded beside it (surge), in its place (hold), or as memory allows (auto, where nothing is said). */
   swap?: 'auto' | 'surge' | 'hold'
+  /** Whether a version that can be converted is computed as ONNX, once both are proved to answer alike (auto, where nothing is said). */
+  convert?: 'auto' | 'off'
   /** After so long without a request the model is unloaded until the next one; absent: never. */
   idleMs?: number
 }

@@ -121,7 +121,8 @@ export class ProvenanceService {
       ...{ environmentLock, verdict: { outcome: verdict.outcome, digest: verdict.digest } },
       files: (await artifacts.tree(modelTree)).files,
       data: Object.entries(manifest.data).map(([name, content]) => {
-        const path = made?.execution.fixed.data[name]?.path
+        const input = made?.execution.fixed.data[name]
+        const path = input?.address ?? input?.path
         return { name, digest: content, ...(path ? { path } : {}) }
       }),
       ...(lock ? { python: lock.pythonVersion } : {}),

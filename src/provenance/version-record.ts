@@ -29,7 +29,9 @@ export type VersionRecord = {
 export const hexOf = (digest: Digest): string => digest.slice('sha256:'.length)
 
 /** The interpreter and the registry that Python packages come from, as package URLs (purl). */
-export const packageUrl = ({ name, version }: Pick<LockedPackage, 'name' | 'version'>): string =>
-  /^[a-z][a-z+]*:\/\//.test(version)
+export const packageUrl = ({ name, version, conda }: Pick<LockedPackage, 'name' | 'version' | 'conda'>): string => {
+  if (conda !== undefined) return `pkg:conda/${name}@${encodeURIComponent(version)}`
+  return /^[a-z][a-z+]*:\/\//.test(version)
     ? `pkg:generic/${name}?download_url=${encodeURIComponent(version)}`
     : `pkg:pypi/${name}@${encodeURIComponent(version)}`
+}

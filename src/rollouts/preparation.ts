@@ -6,9 +6,13 @@ import type { ModelVersionManifest } from '../promotions/index.ts'
 import type { ServedVersion } from '../serving/index.ts'
 import type { RolloutFacts } from './decide/next-step.ts'
 import type { ModelFolders } from './model-folders.ts'
+import type { VersionConversions } from './version-conversions.ts'
 import { versionInputs } from './version-inputs.ts'
 
 type Prepared = { state: 'ready'; served: ServedVersion } | Exclude<RolloutFacts['prepared'], { state: 'ready' }>
+
+/** A version as an environment wants it: `convert`, computed as ONNX where that is proved to answer alike. */
+export type VersionWish = { digest: Digest; version: number; convert: boolean }
 
 /** What the preparation of a version needs of the rooms above. */
 export type PreparationParts = {
@@ -17,6 +21,8 @@ export type PreparationParts = {
   /** Builds the environment of a lock unless it stands; the path of its interpreter. `none`: the project declares no environment. */
   ensurePython: (lock: Digest | 'none', project: string) => Promise<string>
   projects: Pick<ProjectsService, 'fileAt'>
+  /** Absent: nothing is converted on this server. */
+  conversions?: Pick<VersionConversions, 'graphOf'>
 }
 
 const retryAfterMs = 15_000
@@ -26,45 +32,65 @@ const lastingRetryAfterMs = 600_000
 /** Brings versions to this machine in the background, each once at a time; remembers what failed for good and what may be tried again. */
 export class Preparation {
   readonly #parts: PreparationParts
-  readonly #ready = new Map<Digest, ServedVersion>()
-  readonly #underWay = new Map<Digest, Promise<void>>()
-  readonly #failed = new Map<Digest, { reason: string; lasting: boolean; retryAt: EpochMs }>()
+  readonly #ready = new Map<string, ServedVersion>()
+  readonly #underWay = new Map<string, Promise<void>>()
+  readonly #converting = new Set<string>()
+  readonly #failed = new Map<string, { reason: string; lasting: boolean; retryAt: EpochMs }>()
+  readonly #stopping = new AbortController()
 
   constructor(parts: PreparationParts) {
     this.#parts = parts
   }
 
   /** Begins what has not begun. */
-  look(digest: Digest, version: number, now: EpochMs): Prepared {
-    const served = this.#ready.get(digest)
+  look(wish: VersionWish, now: EpochMs): Prepared {
+    const key = this.#keyOf(wish)
+    const served = this.#ready.get(key)
     if (served) return { state: 'ready', served }
-    const failed = this.#failed.get(digest)
+    const failed = this.#failed.get(key)
     if (failed && now < failed.retryAt)
       return failed.lasting ? { state: 'failed', reason: failed.reason } : { state: 'going on' }
-    if (!this.#underWay.has(digest)) this.#underWay.set(digest, this.#prepare(digest, version, now))
+    if (!this.#underWay.has(key) && !this.#stopping.signal.aborted)
+      this.#underWay.set(key, this.#prepare(key, wish, now))
     return { state: 'going on' }
   }
 
   /** A folder that vanished is made again: forget that it stood. */
   forget(digest: Digest): void {
-    this.#ready.delete(digest)
-    this.#failed.delete(digest)
+    for (const convert of [true, false]) {
+      const key = this.#keyOf({ digest, convert })
+      this.#ready.delete(key)
+      this.#failed.delete(key)
+    }
   }
 
-  trouble(digest: Digest): string | undefined {
-    return this.#failed.get(digest)?.reason
+  /** Why it is not ready yet. */
+  trouble(wish: Pick<VersionWish, 'digest' | 'convert'>): string | undefined {
+    const key = this.#keyOf(wish)
+    return this.#converting.has(key) ? 'it is being converted to ONNX' : this.#failed.get(key)?.reason
   }
 
-  servable(digest: Digest): ServedVersion | undefined {
-    return this.#ready.get(digest)
+  servable(wish: Pick<VersionWish, 'digest' | 'convert'>): ServedVersion | undefined {
+    return this.#ready.get(this.#keyOf(wish))
   }
 
-  /** Until nothing is under way: at shutdown, and in tests. */
+  /** Until nothing is under way: in tests. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay.values())
   }
 
-  async #prepare(digest: Digest, version: number, now: EpochMs): Promise<void> {
+  /** A conversion is broken off, and made by the next server; the rest comes to its end. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.settled()
+  }
+
+  /** Two environments may want one version in two forms. */
+  #keyOf({ digest, convert }: Pick<VersionWish, 'digest' | 'convert'>): string {
+    return convert && this.#parts.conversions ? `${digest} converted` : digest
+  }
+
+  async #prepare(key: string, { digest, version, convert }: VersionWish, now: EpochMs): Promise<void> {
     try {
       const manifest = await this.#parts.manifestOf(digest)
       const [modelPath, pythonPath, { file }] = await Promise.all([
@@ -73,17 +99,29 @@ export class Preparation {
         this.#parts.projects.fileAt(manifest.project, manifest.commit),
       ])
       const inputs = versionInputs(manifest, file)
-      this.#ready.set(digest, { model: manifest.model, version, digest, modelPath, pythonPath, inputs })
-      this.#failed.delete(digest)
+      const served = { model: manifest.model, version, digest, modelPath, pythonPath, inputs }
+      const graphPath = convert ? await this.#graphOf(key, { digest, manifest, modelPath }) : undefined
+      this.#ready.set(key, graphPath === undefined ? served : { ...served, graphPath })
+      this.#failed.delete(key)
     } catch (error) {
+      if (this.#stopping.signal.aborted) return
       const lasting = isLasting(error)
-      this.#failed.set(digest, {
+      this.#failed.set(key, {
         reason: messageOf(error),
         lasting,
         retryAt: now + (lasting ? lastingRetryAfterMs : retryAfterMs),
       })
     } finally {
-      this.#underWay.delete(digest)
+      this.#underWay.delete(key)
+    }
+  }
+
+  async #graphOf(key: string, version: Parameters<VersionConversions['graphOf']>[0]): Promise<string | undefined> {
+    this.#converting.add(key)
+    try {
+      return await this.#parts.conversions?.graphOf(version, this.#stopping.signal)
+    } finally {
+      this.#converting.delete(key)
     }
   }
 }

@@ -21,7 +21,7 @@ import {
 import { nextRolloutState } from './decide/rollout-states.ts'
 import { straightReason } from './decide/straight-reason.ts'
 import type { GatewayFile } from './gateway-file.ts'
-import type { Preparation } from './preparation.ts'
+import type { Preparation, VersionWish } from './preparation.ts'
 import type { DeploymentState, ObserveTraffic, Rollout, VersionName } from './rollout.ts'
 import type { RolloutsStore } from './rollouts-store.ts'
 
@@ -129,34 +129,36 @@ export class Reconciler {
     }
   }
 
-  async #reconcile({ place, declared }: Look, seen: Seen): Promise<void> {
+  async #reconcile(look: Look, seen: Seen): Promise<void> {
+    const { place, declared } = look
     if (declared.kind === 'unreadable') return
     for (let step = 0; step < stepsPerLook; step++) {
       const active = await this.#parts.store.active(place)
-      const changed = active ? await this.#lookAt(active, declared, seen) : await this.#begin(place, declared, seen.now)
+      const changed = active ? await this.#lookAt(active, look, seen) : await this.#begin(place, declared, seen.now)
       if (!changed) return
     }
   }
 
-  async #lookAt(rollout: Rollout, declared: Declared, seen: Seen): Promise<boolean> {
+  async #lookAt(rollout: Rollout, look: Look, seen: Seen): Promise<boolean> {
     if (rollout.state === 'rolling back') return false
     // The machine's clock was set back: until it had caught up, the step would not end and no request would count.
     if (rollout.stepSince > seen.now) {
       await this.#parts.store.durably((tx) => this.#parts.store.save(tx, { ...rollout, stepSince: seen.now }))
       return true
     }
-    const facts = await this.#factsOf(rollout, declared, seen)
+    const facts = await this.#factsOf(rollout, look, seen)
     const decision = nextStep(rollout, facts)
     if (decision.outcome === 'wait') return false
     await this.#apply(rollout, decision, facts, seen.now)
     return true
   }
 
-  async #factsOf(rollout: Rollout, declared: Declared, { observed, current, now }: Seen): Promise<RolloutFacts> {
+  async #factsOf(rollout: Rollout, look: Look, { observed, current, now }: Seen): Promise<RolloutFacts> {
+    const { declared } = look
     const { newcomer, old, project, environment } = rollout
     const desired = declared.kind === 'version' ? declared.digest : undefined
     const clearance = await this.#parts.promotions.clearance(rollout, rollout.model, newcomer.digest)
-    const prepared = this.#parts.preparation.look(newcomer.digest, newcomer.version, now)
+    const prepared = this.#parts.preparation.look(wishOf(newcomer, look, current), now)
     const traffic = { newcomer: noTraffic, old: noTraffic }
     if (rollout.state !== 'preparing') {
       const since = rollout.stepSince
@@ -280,14 +282,16 @@ export class Reconciler {
       ),
     )
     const endpoints: EndpointDesired[] = []
-    for (const { place, policies } of looks) {
+    for (const look of looks) {
+      const { place, policies } = look
       const serving = (await this.#parts.store.deployment(place))?.serving
       const active = await this.#parts.store.active(place)
-      if (serving) await this.#keepServable(serving, named, now)
+      if (serving) await this.#keepServable(wishOf(serving, look, current), named, now)
       const weights = weightsOf(serving, active)
       const model = active?.model ?? serving?.model ?? ''
       // What was named before stays named while it is prepared anew: its worker may be serving.
-      const servable = (digest: Digest) => this.#parts.preparation.servable(digest) ?? named.get(digest)
+      const servable = (digest: Digest) =>
+        this.#parts.preparation.servable(wishOf({ digest, version: 0 }, look, current)) ?? named.get(digest)
       const asDeclared = policies ?? endpointIn(current?.endpoints ?? [], place)
       const endpoint = endpointOf({ ...asDeclared, ...place, model }, weights, active, servable)
       if (endpoint) endpoints.push(endpoint)
@@ -296,17 +300,17 @@ export class Reconciler {
   }
 
   /** What serves must lie on this machine whole, also after a restart and after someone's `rm -r`. */
-  async #keepServable(serving: VersionName, named: ReadonlyMap<Digest, ServedVersion>, now: EpochMs): Promise<void> {
+  async #keepServable(wish: VersionWish, named: ReadonlyMap<Digest, ServedVersion>, now: EpochMs): Promise<void> {
     const { preparation } = this.#parts
-    const known = preparation.servable(serving.digest) ?? named.get(serving.digest)
+    const known = preparation.servable(wish) ?? named.get(wish.digest)
     const isThere =
       known &&
-      (await access(known.modelPath).then(
+      (await Promise.all([known.modelPath, known.graphPath ?? known.modelPath].map((path) => access(path))).then(
         () => true,
         () => false,
       ))
-    if (!isThere && preparation.servable(serving.digest)) preparation.forget(serving.digest)
-    preparation.look(serving.digest, serving.version, now)
+    if (!isThere && preparation.servable(wish)) preparation.forget(wish.digest)
+    preparation.look(wish, now)
   }
 
   async #finishRollback(place: Place, now: EpochMs): Promise<void> {
@@ -324,7 +328,8 @@ export class Reconciler {
     await this.#apply(rollout, { outcome: 'stall', step: rollout.step, reasons: [reason] }, undefined, now)
   }
 
-  async #record({ place, declared }: Look, { observed, current, now }: Seen): Promise<void> {
+  async #record(look: Look, { observed, current, now }: Seen): Promise<void> {
+    const { place, declared } = look
     const { store, preparation } = this.#parts
     const serving = (await store.deployment(place))?.serving
     const active = await store.active(place)
@@ -343,15 +348,15 @@ export class Reconciler {
         endpoint,
         loading: active && isBeingLoaded(active) ? active.newcomer.digest : undefined,
         missing:
-          serving && !endpoint && !preparation.servable(serving.digest)
-            ? missingReason(serving, preparation)
+          serving && !endpoint && !preparation.servable(wishOf(serving, look, current))
+            ? missingReason(wishOf(serving, look, current), preparation)
             : undefined,
       },
       observed,
       now,
     )
     const latest = active ?? (await store.latest(place))
-    const trouble = active && preparation.trouble(active.newcomer.digest)
+    const trouble = active && preparation.trouble(wishOf(active.newcomer, look, current))
     const held = active && observed && heldReason(active, observed)
     await store.observe(place, stateOf({ declared, serving, latest, different, trouble, held }), now)
   }
@@ -380,9 +385,15 @@ function heldReason(rollout: Rollout, observed: GatewayObserved): string | undef
   return `a canary is declared, but version ${rollout.newcomer.version} does not fit beside the one that serves; \`modelwright rollouts continue ${rollout.environment}\` lets it take the place without one`
 }
 
-const missingReason = (serving: VersionName, preparation: Preparation): string => {
-  const trouble = preparation.trouble(serving.digest)
-  return `version ${serving.version} is not on this machine${trouble ? `: ${trouble}` : ' yet'}`
+/** A head that cannot be read says nothing of it, so it stays as it was. */
+function wishOf({ digest, version }: VersionName, { place, policies }: Look, current: Current): VersionWish {
+  const { serve } = policies ?? endpointIn(current?.endpoints ?? [], place) ?? {}
+  return { digest, version, convert: serve?.convert !== 'off' }
+}
+
+const missingReason = (wish: VersionWish, preparation: Preparation): string => {
+  const trouble = preparation.trouble(wish)
+  return `version ${wish.version} is not on this machine${trouble ? `: ${trouble}` : ' yet'}`
 }
 
 /** The one word for a deployment: what is broken comes before what waits, and that before what goes on. */

@@ -31,9 +31,13 @@ export type ServedVersion = {
   /** The manifest's digest: what Git names. */
   digest: Digest
   modelPath: string
+  /** The folder of its ONNX form, where that is proved to answer alike: it computes the version. The Python stays, for where it cannot. */
+  graphPath?: string
   pythonPath: string
   inputs: InputContract
 }
+
+export type Computes = 'onnx' | 'python'
 
 /** What an input row must look like: from the model's signature and the checks that the project declares. */
 export type InputContract = {
@@ -89,6 +93,10 @@ export type GatewayObserved = {
       state: VersionState
       /** Why it is not ready. */
       reason?: string
+      /** What computes it, or would. */
+      computes: Computes
+      /** Why Python does, though there is an ONNX form. */
+      computesReason?: string
       /** Why it is asleep, or refused, in one word. */
       cause?: NotLoaded['cause']
       workerPid?: number

@@ -2,6 +2,7 @@ import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EpochMs } from '../kernel/time.ts'
 import type { PredictionRecord } from './gateway-state.ts'
+import { withNames } from './prediction-row.ts'
 import { closedSuffix, openSuffix } from './segment-name.ts'
 
 const chunkBytes = 1 << 20
@@ -102,7 +103,10 @@ function parseRecord(line: string): PredictionRecord | undefined {
       typeof value.digest === 'string' &&
       typeof value.latencyMs === 'number' &&
       Array.isArray(value.rows)
-    return isWhole ? (value as PredictionRecord) : undefined
+    if (!isWhole) return undefined
+    const record = value as PredictionRecord
+    for (const row of record.rows) row.input = withNames(row.input)
+    return record
   } catch {
     return undefined
   }

@@ -20,6 +20,7 @@ export type DecodedPredictionId = {
 }
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const codes = Buffer.from(alphabet)
 const bytesInId = 25
 
 /** @param random exactly ten bytes from a source that cannot be guessed. @param facts.version 0..2³²−1 */
@@ -31,8 +32,7 @@ export function predictionId(
   const view = new DataView(bytes.buffer)
   view.setUint16(0, Math.floor(facts.at / 2 ** 32))
   view.setUint32(2, facts.at % 2 ** 32)
-  const hex = facts.digest.replace(/^sha256:/, '')
-  for (let i = 0; i < 5; i++) bytes[6 + i] = Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)
+  bytes.set(Buffer.from(facts.digest.slice('sha256:'.length, 'sha256:'.length + 10), 'hex'), 6)
   view.setUint32(11, facts.version)
   bytes.set(random.subarray(0, randomBytesNeeded), 15)
   return toBase32(bytes) as PredictionId
@@ -58,14 +58,20 @@ export const rowId = (prediction: string, row: number, rows: number): string =>
   rows === 1 ? prediction : `${prediction}:${row}`
 
 function toBase32(bytes: Uint8Array): string {
-  let text = ''
+  const letters = Buffer.allocUnsafe((bytes.length / 5) * 8)
+  let at = 0
   // Five bytes are eight letters; 25 bytes leave no rest.
   for (let i = 0; i < bytes.length; i += 5) {
     const high = (bytes[i]! << 12) | (bytes[i + 1]! << 4) | (bytes[i + 2]! >> 4)
     const low = ((bytes[i + 2]! & 15) << 16) | (bytes[i + 3]! << 8) | bytes[i + 4]!
-    for (const half of [high, low]) for (const shift of [15, 10, 5, 0]) text += alphabet[(half >> shift) & 31]
+    for (let shift = 15; shift >= 0; shift -= 5) {
+      letters[at] = codes[(high >> shift) & 31]!
+      letters[at + 4] = codes[(low >> shift) & 31]!
+      at++
+    }
+    at += 4
   }
-  return text
+  return letters.toString('latin1')
 }
 
 function fromBase32(text: string): Uint8Array {

@@ -6,7 +6,7 @@ import type { Digest } from '../kernel/digest.ts'
 import type { Place } from '../kernel/place.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { SubjectCells } from './decide/erased.ts'
-import type { PredictionRow } from './prediction-row.ts'
+import { type PredictionRow, withNames } from './prediction-row.ts'
 import type { ParquetFile } from './serving-store.ts'
 
 const hourMs = 3_600_000
@@ -144,7 +144,7 @@ function rowOf(row: Record<string, string | number | bigint | null>): Prediction
     outcome: row.outcome as PredictionRow['outcome'],
     latencyMs: Number(row.latency_ms),
     ...(row.key === null ? {} : { key: String(row.key) }),
-    input: JSON.parse(String(row.input)) as Record<string, unknown>,
+    input: withNames(JSON.parse(String(row.input)) as Record<string, unknown> | unknown[]),
     // An answer of null (a NaN, say) and no answer are the same in SQL.
     ...(row.outcome === 'answered'
       ? { output: row.output === null ? null : (JSON.parse(String(row.output)) as unknown) }

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
@@ -12,3 +14,7 @@ export function pythonFolder(from: string = import.meta.url): string {
 export const workerScript = (folder: string = pythonFolder()): string => `${folder}worker/modelwright_worker.py`
 
 export const converterScript = (folder: string = pythonFolder()): string => `${folder}converter/modelwright_convert.py`
+
+/** What converts a model, beside the packages that it was saved with. */
+export const converterRequirements = (): string =>
+  readFileSync(join(pythonFolder(), 'converter', 'requirements.in'), 'utf8')

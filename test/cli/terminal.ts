@@ -23,6 +23,7 @@ export async function terminal(files: Record<string, string>) {
     GIT_COMMITTER_EMAIL: 'ann@example.org',
     MODELWRIGHT_DATA_DIR: dataDir,
     MODELWRIGHT_LOG_LEVEL: 'error',
+    MODELWRIGHT_CONVERT: 'off',
   }
   const write = (path: string, text: string) => {
     mkdirSync(dirname(join(repository, path)), { recursive: true })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -5,9 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { setSecret } from '../../src/access/step-secrets-contract.ts'
-import { resumeExecution, startExecution } from '../../src/executions/executions-contract.ts'
+import { cancelExecution, resumeExecution, startExecution } from '../../src/executions/executions-contract.ts'
 import { explainStep } from '../../src/executions/explain-contract.ts'
 import { listVersions } from '../../src/lineage/lineage-contract.ts'
+import { killAndAwait } from '../crash/support/kill.ts'
 import { testPython } from '../support/python.ts'
 import { Family } from './support/family.ts'
 import { nodeOf, Project, statesOf } from './support/project.ts'
@@ -30,7 +32,7 @@ beforeAll(async () => {
     const file = files.get(request.url!)
     if (file === undefined) return void response.writeHead(404).end()
     if (typeof file !== 'string') return file(request, response)
-    const tag = `"${file.length}-${file.slice(0, 8).trim()}"`
+    const tag = `"${createHash('md5').update(file).digest('hex')}"`
     response.setHeader('etag', tag)
     if (request.headers['if-none-match'] === tag) return void response.writeHead(304).end()
     sent.push(request.url!)
@@ -52,9 +54,9 @@ const sorting = (project: string, address: string, more = '') => ({
   'modelwright.yaml': `project: ${project}
 data: { rows: { path: "${address}"${more} } }
 steps:
-  sort: { run: "sort $MODELWRIGHT_DATA_ROWS > sorted.txt", deps: ["data:rows"], outs: [sorted.txt] }
-  count: { run: "wc -l < sorted.txt", deps: [sorted.txt] }
-  other: { run: "true" }
+  sort: { run: "sort $MODELWRIGHT_DATA_ROWS > sorted.txt; echo ${project}", deps: ["data:rows"], outs: [sorted.txt] }
+  count: { run: "wc -l < sorted.txt # ${project}", deps: [sorted.txt] }
+  other: { run: "echo ${project}" }
 `,
 })
 
@@ -145,11 +147,49 @@ describe('data at an address', () => {
     })
   })
 
+  it('that is large is fetched by the execution, until that is cancelled', async () => {
+    files.set('/large.csv', (_, response) => {
+      response.writeHead(200, { 'content-length': 40_000_000 })
+      response.write('a\n')
+    })
+    const project = await Project.connect(family, 'large', sorting('large', `${url}/large.csv`))
+    const { commit, output } = await project.push('one')
+    expect(output).toContain('has 40.0 MB: it is fetched first')
+    const { id } = await project.started(commit)
+    await project.eventually('it is being fetched', async () =>
+      /Fetching 40.0 MB/.test(await project.log(id, 'data:rows')),
+    )
+    await family.client(cancelExecution, { params: { id } })
+    const ended = await project.endOf(id)
+    expect(ended.state).toBe('cancelled')
+    expect(statesOf(ended)).toMatchObject({ 'data:rows': 'cancelled', sort: 'cancelled' })
+  })
+
+  it('is fetched anew by the server that follows one that was killed amid it', async () => {
+    const begun = { times: 0 }
+    const large = 'row\n'.repeat(10_000_000)
+    files.set('/killed.csv', (_, response) => {
+      begun.times++
+      response.writeHead(200, { 'content-length': large.length })
+      if (begun.times <= 3) response.write('row\n')
+      else response.end(large)
+    })
+    const project = await Project.connect(family, 'killed', sorting('killed', `${url}/killed.csv`))
+    const { commit } = await project.push('one')
+    const { id } = await project.started(commit)
+    await project.eventually('it is being fetched', async () => /Fetching 40/.test(await project.log(id, 'data:rows')))
+    await killAndAwait(family, 'server')
+    const ended = await project.endOf(id)
+    expect(statesOf(ended)).toMatchObject({ 'data:rows': 'succeeded', sort: 'succeeded' })
+    expect(ended.data).toMatchObject([{ dataset: 'rows', size: large.length }])
+    expect(begun.times).toBe(4)
+  })
+
   it('stays what it was for an execution that is resumed', async () => {
     files.set('/frozen.csv', 'a\n')
     const project = await Project.connect(family, 'frozen', {
       'modelwright.yaml': sorting('frozen', `${url}/frozen.csv`)['modelwright.yaml'].replace(
-        '"wc -l < sorted.txt"',
+        '"wc -l < sorted.txt # frozen"',
         '"test -e /tmp/modelwright-never-there || exit 1"',
       ),
     })
@@ -159,6 +199,22 @@ describe('data at an address', () => {
     const ended = await project.endOf(resumed.id)
     expect(nodeOf(ended, 'sort').state).toBe('reused')
     expect(ended.data).toEqual(failed.data)
+  })
+
+  it('is cut to a part of its rows where that is asked for, as other data is', async () => {
+    const rows = Array.from({ length: 500 }, (_, i) => `r${i}`).join('\n')
+    files.set('/many.csv', `id\n${rows}\n`)
+    const project = await Project.connect(family, 'many', sorting('many', `${url}/many.csv`, ', key: id'))
+    const { commit } = await project.push('one')
+    await project.succeeded(commit)
+    const body = { commit, sample: 0.1 }
+    const { execution } = await family.client(startExecution, { params: { project: 'many' }, body })
+    const part = await project.endOf(execution.id)
+    expect(statesOf(part)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'reused' })
+    const counted = Number(await project.log(part.id, 'count'))
+    expect(counted).toBeGreaterThan(20)
+    expect(counted).toBeLessThan(90)
+    expect(statesOf(await again(project, commit))).toMatchObject({ sort: 'reused', count: 'reused' })
   })
 
   it('may be a file of the server below the folders of --data-roots, and nowhere else', async () => {

@@ -8,5 +8,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 1,
+    env: { MODELWRIGHT_CONVERT: 'off' },
   },
 })

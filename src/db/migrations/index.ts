@@ -27,6 +27,7 @@ import { provenance } from './0026-provenance.ts'
 import { fanOut } from './0028-fan-out.ts'
 import { stepSecrets } from './0029-step-secrets.ts'
 import { erasures } from './0030-erasures.ts'
+import { versionConversions } from './0031-version-conversions.ts'
 
 /** Append only: a released migration is never edited. */
 export const migrations: Record<string, Migration> = {
@@ -58,4 +59,5 @@ export const migrations: Record<string, Migration> = {
   '0028-fan-out': fanOut,
   '0029-step-secrets': stepSecrets,
   '0030-erasures': erasures,
+  '0031-version-conversions': versionConversions,
 }

@@ -56,5 +56,19 @@ export interface RolloutTables {
   }
   /** What each environment served at some time: such a version comes back without a canary. */
   served_versions: { project: string; environment: string; digest: string; version: number; served_at: number }
+  /** What came of the last try to compute a version as ONNX. */
+  version_conversions: {
+    digest: string
+    /** Digest of what converts: another one may convert what this one refused. */
+    converter: string
+    outcome: string
+    /** Why it was not converted. */
+    reason: string | null
+    /** JSON: what was proved of both forms. */
+    proof: string | null
+    /** Of the files of the ONNX form, as they were written. */
+    form_digest: string | null
+    at: number
+  }
   gateway_revisions: { id: number; revision: number; content: string; written_at: number }
 }

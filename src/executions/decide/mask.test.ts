@@ -12,6 +12,8 @@ describe('a secret in a log', () => {
     ['URL-encoded', encodeURIComponent(secret)],
     ['URL-encoded in small letters', encodeURIComponent(secret).replace(/%../g, (code) => code.toLowerCase())],
     ['as JSON', JSON.stringify(secret)],
+    ['as JSON by Python', '"hf_s3cr3t/Token+\\u00c4\\"7"'],
+    ['URL-encoded by Python, which leaves slashes', 'hf_s3cr3t/Token%2B%C3%84%227'],
     ['in hex', Buffer.from(secret).toString('hex')],
     ['in big hex', Buffer.from(secret).toString('hex').toUpperCase()],
     ['in Base64', Buffer.from(secret).toString('base64')],
@@ -31,6 +33,12 @@ describe('a secret in a log', () => {
 
   it('leaves everything else as it is', () => {
     expect(hidden('hf_s3cr3 Token and more')).toBe('hf_s3cr3 Token and more')
+  })
+
+  it('is masked as Python and forms encode blanks and quotes', () => {
+    const odd = new Mask(["it's (a) key!"])
+    for (const form of ['it%27s%20%28a%29%20key%21', 'it%27s+%28a%29+key%21', "it's+(a)+key!"])
+      expect(odd.hide(Buffer.from(`> ${form}`)).toString()).toMatch(/^> \*+$/)
   })
 
   it('masks each line of a key of several lines', () => {

@@ -67,8 +67,18 @@ const textsOf = (secret: string): string[] => {
 }
 
 function plainForms(text: string): string[] {
-  const url = encodeURIComponent(text)
-  return [text, url, url.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()), JSON.stringify(text).slice(1, -1)]
+  const json = JSON.stringify(text).slice(1, -1)
+  // Python's json.dumps leaves nothing beyond ASCII.
+  const ascii = json.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return [text, json, ascii, ...urlForms(text)]
+}
+
+/** JavaScript and Python leave different characters as they are; a form writes a blank as +, and a path its slashes. */
+function urlForms(text: string): string[] {
+  const javascript = encodeURIComponent(text)
+  const python = javascript.replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+  const forms = [javascript, python].flatMap((form) => [form, form.replaceAll('%20', '+'), form.replaceAll('%2F', '/')])
+  return [...forms, ...forms.map((form) => form.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()))]
 }
 
 function encodedForms(text: string): string[] {

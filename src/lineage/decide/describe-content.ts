@@ -1,9 +1,10 @@
 import type { DatasetVersion } from '../../artifacts/index.ts'
+import { shortDigest } from '../../kernel/digest.ts'
 
 export type Content = {
   digest: string
   rows?: number
-  origin: 'git' | 'address' | 'labelled predictions' | 'joined' | 'unknown'
+  origin: 'git' | 'address' | 'part' | 'labelled predictions' | 'joined' | 'unknown'
   text: string
   firstSeenAt?: number
 }
@@ -25,6 +26,8 @@ export function contentFrom(digest: string, version: DatasetVersion | undefined,
 function originText(origin: DatasetVersion['origin']): string {
   if (origin.kind === 'git') return `${origin.path} in Git`
   if (origin.kind === 'address') return `what lay at ${origin.address}`
+  if (origin.kind === 'part')
+    return `${Number((origin.share * 100).toPrecision(6))}% of the rows of ${shortDigest(origin.of)}`
   if (origin.kind === 'labelled predictions')
     return `rows that ${origin.environment} saw and that were labelled until ${new Date(origin.until).toISOString()}`
   return 'a file of Git with labelled rows of production added'

@@ -123,6 +123,7 @@ function addDatasets({ datasets, served }: LineageFacts, add: Add, connect: Conn
     const id = add(dataThing(dataset, digest, createdAt))
     if (origin.kind === 'joined')
       for (const part of [origin.base, origin.added]) connect(add(dataThing(dataset, part)), id)
+    if (origin.kind === 'part') connect(add(dataThing(dataset, origin.of)), id)
     if (origin.kind === 'labelled predictions')
       for (const { environment, digest: version, at } of served)
         if (environment === origin.environment && at <= origin.until)

@@ -32,6 +32,18 @@ describe('the graph of a project file', () => {
     expect(nodes.find((node) => node.id === 'evaluate@champion')?.kind).toBe('champion evaluation')
   })
 
+  it('fetches an awaited dataset before each step that takes it, and only for such steps', () => {
+    expect(lines(graphOf(file, { champions: [], awaited: ['rows'] }))).toEqual([
+      'environment ← ',
+      'data:rows ← ',
+      'prepare ← environment, data:rows',
+      'train ← environment, prepare',
+      'evaluate ← environment, train, prepare',
+    ])
+    const without = parseProjectFile('project: demo\ndata: { rows: { path: r.csv } }\nsteps: { a: { run: "true" } }\n')
+    expect(lines(graphOf(without, { champions: [], awaited: ['rows'] }))).toEqual(['a ← '])
+  })
+
   it('has no champion box where no bound compares with the champion', () => {
     const absolute = parseProjectFile(
       'project: demo\nsteps:\n  train: { run: "true", model: m }\n  evaluate: { run: "true", deps: ["model:m"], metrics: true }\nmodels:\n  m: { gate: { objectives: [{ metric: evaluate.auc, pass: [">= 0.9"] }] } }\n',

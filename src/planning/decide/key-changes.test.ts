@@ -35,6 +35,11 @@ it.each<[string, Partial<KeyParts>, (string | RegExp)[]]>([
     },
     ['command changed', 'n: 1 → 2'],
   ],
+  [
+    'data of an address',
+    { files: { ...base.files, '.modelwright/data/rows/b.csv': digestOf('new') } },
+    ['data rows added'],
+  ],
   ['a renamed file', { files: { ...others, 'new.txt': same! } }, ['old.txt renamed to new.txt']],
   [
     'a file that was executable',

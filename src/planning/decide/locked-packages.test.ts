@@ -18,6 +18,19 @@ it('reads packages of a compiled requirements file with their hashes, extras and
   ])
 })
 
+it('reads packages of conda by their own names, with the files that they are', () => {
+  const conda =
+    '_libgcc_mutex==0.1 --hash=sha256:aaaa --md5=bbbb --conda=https://h/c/linux-64/_libgcc_mutex-0.1-0.conda\n'
+  expect(lockedPackages(conda)).toEqual([
+    {
+      name: '_libgcc_mutex',
+      version: '0.1',
+      hashes: ['sha256:aaaa'],
+      conda: 'https://h/c/linux-64/_libgcc_mutex-0.1-0.conda',
+    },
+  ])
+})
+
 it('counts the interpreter among the packages', () => {
   expect(packageVersions({ pythonVersion: '3.11.7', requirements: 'a==1\n' })).toEqual({ python: '3.11.7', a: '1' })
 })

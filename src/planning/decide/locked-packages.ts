@@ -1,4 +1,5 @@
-export type LockedPackage = { name: string; version: string; hashes: string[] }
+/** `conda`: the address of its file, where it is a package of conda. */
+export type LockedPackage = { name: string; version: string; hashes: string[]; conda?: string }
 
 /**
  * The packages of a compiled requirements text: `name==1.2 \` with `--hash=sha256:…` on further lines; extras and markers are left
@@ -6,11 +7,15 @@ export type LockedPackage = { name: string; version: string; hashes: string[] }
  * are one `-` (PEP 503).
  */
 export const lockedPackages = (requirements: string): LockedPackage[] =>
-  lockLines(requirements).map(({ name, version, line }) => ({
-    name,
-    version,
-    hashes: [...line.matchAll(/--hash[= ](sha\d+:[0-9a-f]+)/g)].map(([, hash]) => hash!),
-  }))
+  lockLines(requirements).map(({ name, version, line }) => {
+    const conda = /--conda=(\S+)/.exec(line)?.[1]
+    return {
+      name,
+      version,
+      hashes: [...line.matchAll(/--hash[= ](sha\d+:[0-9a-f]+)/g)].map(([, hash]) => hash!),
+      ...(conda === undefined ? {} : { conda }),
+    }
+  })
 
 /** The same with all that the lock says of each package, markers and hashes included, on one line. */
 export function lockLines(requirements: string): { name: string; version: string; line: string }[] {
@@ -19,9 +24,10 @@ export function lockLines(requirements: string): { name: string; version: string
     .split('\n')
     .flatMap((text) => {
       const line = text.trim()
-      const found = /^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?:==\s*([^\s;]+)|@\s*(\S+))/.exec(line)
+      const found = /^(\w[\w.-]*)(?:\[[^\]]*\])?\s*(?:==\s*([^\s;]+)|@\s*(\S+))/.exec(line)
       if (!found) return []
-      const name = found[1]!.toLowerCase().replace(/[-_.]+/g, '-')
+      // conda has names that begin with an underscore, and tells _ from -.
+      const name = line.includes(' --conda=') ? found[1]! : found[1]!.toLowerCase().replace(/[-_.]+/g, '-')
       return [{ name, version: found[2] ?? found[3]!, line }]
     })
 }

@@ -10,6 +10,7 @@ import {
   type Dep,
   driftMeasures,
   failureKinds,
+  type PythonEnvironment,
   type Resources,
   type RetrainTrigger,
   type Retries,
@@ -93,10 +94,25 @@ const python = map(
         ? text.trim()
         : undefined,
     ).optional(),
-    requirements: filePath('the path of a requirements.txt or pyproject.toml'),
+    requirements: filePath('the path of a requirements.txt or pyproject.toml').optional(),
+    conda: filePath('the path of an environment.yml').optional(),
   },
-  ['conda', 'image', 'environment'],
-)
+  ['image', 'environment'],
+).transform(({ version, requirements, conda }, context): PythonEnvironment => {
+  const refuse = (message: string, ...path: string[]) => {
+    context.addIssue({ code: 'custom', path, message })
+    return z.NEVER
+  }
+  if (requirements !== undefined && conda !== undefined)
+    return refuse('found conda: beside requirements:; an environment is made from one of them', 'conda')
+  if (conda !== undefined && version !== undefined)
+    return refuse('found version: beside conda:; name python among the dependencies of the conda file', 'version')
+  if (conda !== undefined) return { requirements: conda, conda: true }
+  if (requirements === undefined) return refuse('found neither requirements: nor conda:; name a requirements.txt')
+  if (/\.ya?ml$/.test(requirements))
+    return refuse(`found "${requirements}"; write a conda file as conda:`, 'requirements')
+  return { requirements, ...(version === undefined ? {} : { version }) }
+})
 
 const dataPath = written('the path of a file in Git, of a .dvc pointer, or https://…', (text) => {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return dataAddress(text)
@@ -113,7 +129,7 @@ function dataAddress(text: string): { address: string } | Refused {
     return notYet(`data in an object store (${text}); name an https:// address`)
   const problem = addressProblem(text)
   // Without the text itself: a password in it would be shown.
-  return problem ? new Refused(`the address ${problem}`) : { address: new URL(text).href }
+  return problem ? new Refused(`found an address that ${problem}`) : { address: new URL(text).href }
 }
 
 const rowsCheck = map({ rows: bound })
@@ -534,6 +550,7 @@ const serve = map(
     memory: writtenOrNumber('an amount of memory such as 512MB or 4GB', parseBytes).optional(),
     deadline: duration.optional(),
     swap: z.enum(['auto', 'surge', 'hold']).optional(),
+    convert: z.enum(['auto', 'off']).optional(),
     idle: duration.optional(),
   },
   ['threads', 'batch', 'min', 'max', 'cpu', 'gpu'],

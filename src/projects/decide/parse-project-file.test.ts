@@ -580,9 +580,62 @@ describe('parseProjectFile refuses', () => {
     })
 })
 
+describe('the Python environment', () => {
+  const pythonOf = (line: string) => parseProjectFile(`project: p\npython: { ${line} }\n`).python
+
+  it('is that of a requirements file, or of a conda file', () => {
+    expect(pythonOf('requirements: r.txt, version: ">= 3.11"')).toEqual({ requirements: 'r.txt', version: '>= 3.11' })
+    expect(pythonOf('conda: environment.yml')).toEqual({ requirements: 'environment.yml', conda: true })
+  })
+
+  it.each([
+    ['version: ">= 3.11"', 'found neither requirements: nor conda:'],
+    ['requirements: r.txt, conda: e.yml', 'found conda: beside requirements:'],
+    ['conda: e.yml, version: ">= 3.11"', 'found version: beside conda:'],
+    ['requirements: environment.yml', 'write a conda file as conda:'],
+  ])('is refused: %s', (line, why) => {
+    expect(() => pythonOf(line)).toThrow(why)
+  })
+})
+
+describe('data at an address', () => {
+  const dataOf = (line: string) => parseProjectFile(`project: p\ndata: { rows: { ${line} } }\n`).data.rows!
+
+  it('has its place in the workspace, by its name and the file', () => {
+    expect(dataOf('path: https://example.org/a/b.csv?v=3')).toEqual({
+      path: '.modelwright/data/rows/b.csv',
+      address: 'https://example.org/a/b.csv?v=3',
+      checks: [],
+    })
+    expect(dataOf('path: file:///srv/b.csv')).toMatchObject({ address: 'file:///srv/b.csv' })
+    expect(dataOf('path: https://example.org/b.csv, secret: TOKEN')).toMatchObject({ secret: 'TOKEN' })
+    expect(dataOf('path: b.csv')).not.toHaveProperty('address')
+  })
+
+  it.each([
+    ['path: http://example.org/b.csv', 'say https'],
+    ['path: file://host/b.csv', 'the host "host"'],
+    ['path: https://example.org/b.csv, secret: MLFLOW_X', 'Modelwright sets this variable itself'],
+    ['path: b.csv, secret: TOKEN', 'it is for https://'],
+    ['path: file:///b.csv, secret: TOKEN', 'it is for https://'],
+  ])('is refused: %s', (line, why) => {
+    expect(() => dataOf(line)).toThrow(why)
+  })
+
+  it('is refused with a password, which the message does not repeat', () => {
+    expect(() => dataOf('path: https://ada:pw12@example.org/b.csv')).toThrow(/stand in Git/)
+    expect(() => dataOf('path: https://ada:pw12@example.org/b.csv')).not.toThrow(/pw12/)
+  })
+
+  it('takes no labelled rows in yet', () => {
+    const line = 'path: https://example.org/b.csv, key: id, plus: { predictions: production }'
+    const text = `project: p\ndata: { rows: { ${line} } }\nsteps: { train: { run: x, model: m } }\ndeployments: { production: { model: m } }\n`
+    expect(() => parseProjectFile(text)).toThrow(/plus: beside data at an address.*not carry out yet/)
+  })
+})
+
 const later: Case[] = [
   ['an object store', 'path: data/biopsies.csv', 'path: s3://bucket/b.csv', '7:11', 's3://bucket/b.csv'],
-  ['a web address', 'path: data/biopsies.csv', 'path: https://example.org/b.csv', '7:11', 'https://'],
   ['a dataset by digest', 'path: data/biopsies.csv', `path: biopsies@${digest}`, '7:11', 'a dataset by its digest'],
   ['an image', 'seed: 7', 'image: python:3.11', '21:5', '"image:"'],
   ['features', 'models:\n', 'features: {}\nmodels:\n', '25:1', '"features:"'],

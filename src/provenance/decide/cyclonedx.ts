@@ -85,9 +85,9 @@ export function cyclonedxOf(record: VersionRecord) {
 }
 
 /** A lock allows several files of one version (a wheel per platform): their hashes are those of its distributions. */
-const distribution = ({ name, version, hashes }: VersionRecord['packages'][number]) => ({
+const distribution = ({ name, version, hashes, conda }: VersionRecord['packages'][number]) => ({
   type: 'distribution',
-  url: `https://pypi.org/project/${name}/${encodeURIComponent(version)}/`,
+  url: conda ?? `https://pypi.org/project/${name}/${encodeURIComponent(version)}/`,
   hashes: hashes.map((hash) => {
     const [algorithm = '', content = ''] = hash.split(':')
     return { alg: algorithms[algorithm] ?? 'SHA-256', content }

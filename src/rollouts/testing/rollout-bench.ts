@@ -6,7 +6,7 @@ import { type CandidateWish, project, promotionBench } from '../../promotions/te
 import type { GatewayDesired, GatewayObserved } from '../../serving/index.ts'
 import { GatewayFile } from '../gateway-file.ts'
 import { ModelFolders } from '../model-folders.ts'
-import { Preparation } from '../preparation.ts'
+import { Preparation, type PreparationParts } from '../preparation.ts'
 import { Reconciler } from '../reconciler.ts'
 import type { TrafficCounts } from '../rollout.ts'
 import { RolloutsService } from '../rollouts-service.ts'
@@ -48,6 +48,7 @@ export class PlayedGateway {
           version: target.version,
           weight,
           state: 'ready' as const,
+          computes: target.graphPath === undefined ? ('python' as const) : ('onnx' as const),
           ...this.states.get(target.digest),
         })),
         ...(this.tripped ? { guardTripped: this.tripped } : {}),
@@ -77,7 +78,7 @@ class Fate {
 }
 
 /** Rollouts on a real database, real Git, real folders and the real promotions; the gateway, traffic and Python are played. */
-export async function rolloutBench() {
+export async function rolloutBench({ conversions }: Pick<PreparationParts, 'conversions'> = {}) {
   const bench = await promotionBench()
   const dataDir = join(bench.root, 'data')
   const store = new RolloutsStore(bench.db)
@@ -109,6 +110,7 @@ export async function rolloutBench() {
         return python
       },
       projects: bench.projects,
+      ...(conversions ? { conversions } : {}),
     })
     return new Reconciler({
       store: fate.over(store),

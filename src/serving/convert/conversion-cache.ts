@@ -33,8 +33,13 @@ export class ConversionCache {
     return digest.replace(/^sha256:/, '')
   }
 
+  /** Where the form of that name lies, if there is one. */
+  folder(key: string): string {
+    return join(this.#root, key, 'model')
+  }
+
   async find(key: string): Promise<Kept | undefined> {
-    const folder = join(this.#root, key, 'model')
+    const folder = this.folder(key)
     if (isWhole(folder)) return { folder }
     const text = await readFile(join(this.#root, key, 'refused.json'), 'utf8').catch(() => undefined)
     return text === undefined ? undefined : (JSON.parse(text) as { refused: string; next: string })

@@ -60,6 +60,7 @@ const endpoint = z
           version: z.int().min(0).max(0xffffffff),
           digest,
           modelPath: z.string().min(1),
+          graphPath: z.string().min(1).optional(),
           pythonPath: z.string().min(1),
           inputs: inputContract,
         }),

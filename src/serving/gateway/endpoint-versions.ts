@@ -139,12 +139,14 @@ export class EndpointVersions implements Sleeper {
   observed(): GatewayObserved['endpoints'][number]['versions'] {
     // What sleeps will answer by its wish.
     const weights = new Map((this.#isAsleep ? this.#wanted : this.#effective).map((one) => [one.digest, one.weight]))
-    return [...this.#slots.values()].map(({ served, state, reason, notLoaded, backend }) => ({
+    return [...this.#slots.values()].map(({ served, state, reason, notLoaded, backend, computes, computesReason }) => ({
       digest: served.digest,
       version: served.version,
       weight: weights.get(served.digest) ?? 0,
       state,
       ...(state !== 'ready' && reason ? { reason } : {}),
+      computes,
+      ...(computesReason ? { computesReason } : {}),
       ...(state !== 'ready' && notLoaded ? { cause: notLoaded.cause } : {}),
       ...(backend?.pid === undefined ? {} : { workerPid: backend.pid }),
       ...(backend?.workers ? { workers: backend.workers } : {}),
@@ -284,7 +286,7 @@ export class EndpointVersions implements Sleeper {
     const known = this.#slots.get(target.digest)
     // The digest is the content: a model that is loaded serves on, wherever the next one will find it.
     if (known && (known.isOpen || isSamePlace(known.served, target))) {
-      known.served = target
+      known.take(target)
       return false
     }
     if (known) this.#forget(known)
@@ -352,4 +354,4 @@ export class EndpointVersions implements Sleeper {
 }
 
 const isSamePlace = (a: ServedVersion, b: ServedVersion): boolean =>
-  a.modelPath === b.modelPath && a.pythonPath === b.pythonPath
+  a.modelPath === b.modelPath && a.graphPath === b.graphPath && a.pythonPath === b.pythonPath

@@ -61,7 +61,7 @@ type Explain<Value> = (value: Value) => Promise<Value>
 /** A request before its version is known: its size, its rows as that version's facts make them, and what explains its answer. */
 type Incoming<Value> = {
   bytes: number
-  rows: (version: VersionSlot | undefined) => InputRows
+  rows: (speaker: () => VersionSlot | undefined) => InputRows
   explained: (answered: Answered<Value>) => Promise<Value>
 }
 
@@ -151,7 +151,7 @@ export class Endpoint {
       return answer.ok ? { ok: true, value: answer.tensors, outputs: () => outputsOf(answer.tensors) } : answer
     }
     const bytes = tensors.reduce((sum, one) => sum + one.bytes.length, 0)
-    const rows = (version: VersionSlot | undefined) => inputRows(version, tensors)
+    const rows = (speaker: () => VersionSlot | undefined) => inputRows(speaker(), tensors)
     const explained = (it: Answered<Tensor[]>) => explainedBy(explain, it)
     const { id, version, value, warnings } = await this.#answered({ bytes, rows, explained }, ask, signal)
     return { tensors: value, id, version: String(version), warnings }
@@ -191,7 +191,7 @@ export class Endpoint {
   ): Promise<Answered<Value>> {
     this.#versions.touch(this.#setting.worker.clock.now())
     if (this.#mustWait) await this.#wait(incoming.bytes, signal)
-    const request = incoming.rows(this.#versions.speaker)
+    const request = incoming.rows(() => this.#versions.speaker)
     const version = this.#choose(request)
     const release = version.lease()
     this.#inside++

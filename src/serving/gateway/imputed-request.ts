@@ -11,11 +11,11 @@ import type { ScoringRequest } from './scoring-request.ts'
 export function imputedQuestion(
   request: ScoringRequest,
   cells: readonly Imputed[],
-): Pick<ScoreQuestion, 'form' | 'body'> {
-  const { form, body } = request
-  if (cells.length === 0) return { form, body }
+): Pick<ScoreQuestion, 'form' | 'body' | 'json'> {
+  const { form, body, json } = request
+  if (cells.length === 0) return json ? { form, body, json } : { form, body }
   const { rows, named } = withImputed(request, cells)
-  const { params } = (form === 'json' ? JSON.parse(body.toString()) : {}) as { params?: unknown }
+  const params = json?.params
   const data = named ? { dataframe_split: split(rows) } : { instances: rows.map((row) => row['0']) }
   return { form: 'json', body: Buffer.from(JSON.stringify({ ...data, ...(params ? { params } : {}) })) }
 }

@@ -32,7 +32,10 @@ export function journalEntry(
     ...(Object.keys(warnings).length > 0 ? { warnings } : {}),
     ...(error === undefined ? {} : { error: rows ? loggedReason(policy, error, kind) : kind }),
   }
-  return outputs && rows ? { record, outputs: outputs() } : { record }
+  if (!outputs || !rows) return { record }
+  const { written } = request
+  const isWhole = !policy && served.inputs.key === undefined
+  return { record, outputs: outputs(), ...(written && isWhole ? { written } : {}) }
 }
 
 /** Without the key of the hashes no row is kept rather than a clear one; the answer goes on. */

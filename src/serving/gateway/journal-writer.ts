@@ -1,13 +1,16 @@
 import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { rawElements, rawMember, rawValue } from '../decide/raw-json.ts'
 import type { PredictionRecord } from '../gateway-state.ts'
+import type { Written } from '../input-failure.ts'
 import type { ServingLog } from '../models/serving-log.ts'
 import { closedSuffix, openSuffix } from '../segment-name.ts'
 
 /** A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. */
-export type JournalEntry = { record: PredictionRecord; outputs?: Buffer }
+export type JournalEntry = { record: PredictionRecord; outputs?: Buffer; written?: Written }
 
 export type JournalLimits = { pendingBytes: number; lineBytes: number; segmentBytes: number; segmentMs: number }
 
@@ -17,6 +20,8 @@ export const journalLimits: JournalLimits = {
   segmentBytes: 16_000_000,
   segmentMs: 60_000,
 }
+
+const sliceMs = 4
 
 type Segment = { handle: FileHandle; stem: string; since: EpochMs; bytes: number }
 
@@ -100,10 +105,15 @@ export class JournalWriter {
 
   async #append(entries: JournalEntry[]): Promise<void> {
     const lines: string[] = []
+    let since = performance.now()
     for (const entry of entries) {
       const line = lineOf(entry)
       if (line.length > this.#limits.lineBytes) this.dropped++
       else lines.push(line)
+      // Who asks meanwhile is answered in between.
+      if (performance.now() - since < sliceMs) continue
+      await setImmediate()
+      since = performance.now()
     }
     if (lines.length === 0) return
     const segment = await this.#openSegment()
@@ -144,16 +154,36 @@ export class JournalWriter {
 }
 
 /** One output per row where the model gave a list of as many; otherwise the whole output stands at the first row, null at the rest. */
-export function lineOf({ record, outputs }: JournalEntry): string {
-  if (!outputs) return JSON.stringify(record)
-  const { predictions } = JSON.parse(outputs.toString()) as { predictions: unknown }
-  const perRow = Array.isArray(predictions) && predictions.length === record.rows.length
-  const outputOf = (row: number) => ({ output: perRow ? predictions[row] : row === 0 ? predictions : null })
-  return JSON.stringify({ ...record, rows: record.rows.map((row, index) => ({ ...row, ...outputOf(index) })) })
+export function lineOf({ record, outputs, written }: JournalEntry): string {
+  const { rows, ...facts } = record
+  const inputs = written && inputsAsWritten(written)
+  const given = outputs && outputsAsWritten(outputs)
+  const texts = rows.map((row, at) => {
+    const text = inputs?.length === rows.length ? `{"input":${inputs[at]}}` : JSON.stringify(row)
+    if (!given) return text
+    const output = given.each?.length === rows.length ? given.each[at] : at === 0 ? given.all : 'null'
+    return `${text.slice(0, -1)},"output":${output}}`
+  })
+  return `${JSON.stringify(facts).slice(0, -1)},"rows":[${texts.join()}]}`
+}
+
+function inputsAsWritten({ body, member }: Written): string[] | undefined {
+  const text = body.toString('utf8')
+  const at = rawMember(text, member)
+  return at === undefined ? undefined : rawElements(text, at)
+}
+
+function outputsAsWritten(outputs: Buffer): { all: string; each?: string[] } {
+  const text = outputs.toString('utf8')
+  const at = rawMember(text, 'predictions')
+  if (at === undefined) return { all: 'null' }
+  const each = rawElements(text, at)
+  return { all: rawValue(text, at), ...(each ? { each } : {}) }
 }
 
 /** A rough size in memory; cheap, because it is asked for on the way of every answer. */
 const sizeOf = (entry: JournalEntry): number =>
   500 +
   (entry.outputs?.length ?? 0) +
+  (entry.written?.body.length ?? 0) +
   entry.record.rows.length * 40 * Object.keys(entry.record.rows[0]?.input ?? {}).length

@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Digest } from '../../kernel/digest.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { ServedVersion } from '../gateway-state.ts'
-import { describeModel } from '../models/open-backend.ts'
+import { describeModel, formPath } from '../models/open-backend.ts'
 import { leastGraphBytes } from '../models/probe-onnx.ts'
 
 /** Per process that carries the model. `isEstimate`: it was never loaded on this machine. */
@@ -20,12 +19,12 @@ type Known = {
 /** An import of mlflow and numpy alone takes that much. */
 const leastPythonBytes = 150_000_000
 
-/** What models take in memory, by the digest of their version: measured here once they were loaded, kept in `sizes.json` across restarts. */
+/** What models take in memory, by the digest of their version and its form: measured here once they were loaded, kept in `sizes.json` across restarts. */
 export class ModelSizes {
   readonly #path: string
   readonly #now: () => EpochMs
   readonly #known: Map<string, Known>
-  readonly #estimates = new Map<Digest, number>()
+  readonly #estimates = new Map<string, number>()
   #writing: Promise<void> | undefined
   #isDirty = false
 
@@ -36,27 +35,28 @@ export class ModelSizes {
   }
 
   sizeOf(served: ServedVersion): ModelSize {
-    const known = this.#known.get(served.digest)
+    const key = keyOf(served)
+    const known = this.#known.get(key)
     if (known) return { bytes: known.bytes, isEstimate: false }
-    const estimate = this.#estimates.get(served.digest) ?? estimateOf(served.modelPath)
-    this.#estimates.set(served.digest, estimate)
+    const estimate = this.#estimates.get(key) ?? estimateOf(formPath(served))
+    this.#estimates.set(key, estimate)
     return { bytes: estimate, isEstimate: true }
   }
 
-  measured(digest: Digest, bytes: number): void {
-    const known = this.#known.get(digest)
+  measured(served: ServedVersion, bytes: number): void {
+    const known = this.#known.get(keyOf(served))
     // Within a twentieth it is the same size: the file need not be written for it.
     if (known && Math.abs(known.bytes - bytes) <= known.bytes / 20) return
-    this.#keep(digest, { ...known, bytes: Math.round(bytes), at: this.#now() })
+    this.#keep(keyOf(served), { ...known, bytes: Math.round(bytes), at: this.#now() })
   }
 
   /** Whether a disposable process has loaded exactly this file: then it need not be tried at each waking. */
-  isProven(digest: Digest, file: string): boolean {
-    return this.#known.get(digest)?.proven === marksOf(file)
+  isProven(served: ServedVersion, file: string): boolean {
+    return this.#known.get(keyOf(served))?.proven === marksOf(file)
   }
 
-  proved(digest: Digest, file: string, bytes: number): void {
-    this.#keep(digest, { bytes: Math.round(bytes), at: this.#now(), proven: marksOf(file) })
+  proved(served: ServedVersion, file: string, bytes: number): void {
+    this.#keep(keyOf(served), { bytes: Math.round(bytes), at: this.#now(), proven: marksOf(file) })
   }
 
   /** Until what is known is on the disk. */
@@ -64,8 +64,8 @@ export class ModelSizes {
     while (this.#writing) await this.#writing
   }
 
-  #keep(digest: Digest, known: Known): void {
-    this.#known.set(digest, known)
+  #keep(key: string, known: Known): void {
+    this.#known.set(key, known)
     this.#isDirty = true
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
@@ -83,6 +83,9 @@ export class ModelSizes {
     }
   }
 }
+
+/** A graph takes far less than the Python that it stands in for. */
+const keyOf = ({ digest, graphPath }: ServedVersion): string => (graphPath === undefined ? digest : `${digest}:onnx`)
 
 function readKnown(path: string): Map<string, Known> {
   try {

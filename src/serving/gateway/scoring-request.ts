@@ -1,13 +1,15 @@
+import { isUtf8 } from 'node:buffer'
 import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
 import { readCell } from '../../validation/index.ts'
 import type { InputRows } from '../input-failure.ts'
+import type { ScoreQuestion } from '../models/model-backend.ts'
 import { parquetRows } from '../models/parquet-rows.ts'
 import { formOf } from '../protocols/scoring-form.ts'
 import { badRequest } from '../scoring-error.ts'
 
 /** A request as it came (the worker gets these very bytes, so that no number loses a digit here) and its rows, for the checks. */
-export type ScoringRequest = InputRows & { form: 'json' | 'csv' | 'parquet'; body: Buffer }
+export type ScoringRequest = InputRows & Pick<ScoreQuestion, 'form' | 'body' | 'json'>
 
 const llmKeys = ['messages', 'prompt', 'input']
 const forms = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const
@@ -19,10 +21,11 @@ export async function readScoringRequest(contentType: string | undefined, body: 
   if (form === 'parquet') return { form, body, ...(await rowsOfParquet(body)) }
   const text = utf8(body)
   if (form === 'csv') return { form, body, ...rowsOfCsv(text) }
-  const written = parseObject(text)
+  const json = parseObject(text)
   // Chat, completion and embedding requests are the model's own matter: they have no rows.
-  if (llmKeys.some((key) => key in written)) return { form, body, rows: [], named: true }
-  return { form, body, ...rowsOf(written) }
+  if (llmKeys.some((key) => key in json)) return { form, body, json, rows: [], named: true }
+  const read = rowsOf(json)
+  return { form, body, json, ...read, ...asWritten(body, json, read) }
 }
 
 async function rowsOfParquet(body: Buffer): Promise<InputRows> {
@@ -33,12 +36,15 @@ async function rowsOfParquet(body: Buffer): Promise<InputRows> {
   return { named: true, rows }
 }
 
+function asWritten(body: Buffer, json: Row, { named, rows }: InputRows): Pick<InputRows, 'written'> {
+  const member = (['instances', 'inputs'] as const).find((one) => Array.isArray(json[one]))
+  return member && !named && rows.every((row) => Array.isArray(row)) ? { written: { body, member } } : {}
+}
+
 function utf8(body: Buffer): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {
-    throw badRequest('The body is not valid UTF-8.')
-  }
+  if (!isUtf8(body)) throw badRequest('The body is not valid UTF-8.')
+  const text = body.toString('utf8')
+  return text.startsWith('\ufeff') ? text.slice(1) : text
 }
 
 function parseObject(text: string): Row {
@@ -91,9 +97,17 @@ function fromSplit(split: unknown): InputRows {
         throw badRequest(
           `dataframe_split.data[${index}] has ${Array.isArray(values) ? `${values.length} values` : 'no list of values'} for ${names.length} columns.`,
         )
-      return Object.fromEntries(names.map((name, column) => [name, values[column]]))
+      return named(names, values)
     }),
   }
+}
+
+/** A loop: whole tables come through here, and Object.fromEntries takes four times as long. It alone makes a column `__proto__`. */
+function named(names: readonly string[], values: readonly unknown[]): Row {
+  if (names.includes('__proto__')) return Object.fromEntries(names.map((name, column) => [name, values[column]]))
+  const row: Row = {}
+  for (let at = 0; at < names.length; at++) row[names[at]!] = values[at]
+  return row
 }
 
 function fromList(form: string, list: unknown): InputRows {
@@ -138,7 +152,7 @@ function rowsOfCsv(text: string): InputRows {
   }
 }
 
-const positional = (values: unknown): Row =>
-  Array.isArray(values) ? Object.fromEntries(values.entries()) : { 0: values }
+/** A list is a row whose columns are called 0, 1, … as it stands: whole matrices come through here. */
+const positional = (values: unknown): Row => (Array.isArray(values) ? (values as unknown as Row) : { 0: values })
 
 const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -2,10 +2,16 @@ import type { Digest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
-import type { NotLoaded, ServedVersion, VersionState } from '../gateway-state.ts'
-import type { MlmodelFile } from '../models/mlmodel-file.ts'
+import type { Computes, NotLoaded, ServedVersion, VersionState } from '../gateway-state.ts'
 import type { ModelFacts } from '../models/model-facts.ts'
-import { type BackendSetting, describeModel, openBackend, type VersionBackend } from '../models/open-backend.ts'
+import {
+  type BackendSetting,
+  describeModel,
+  formPath,
+  graphProblem,
+  openBackend,
+  type VersionBackend,
+} from '../models/open-backend.ts'
 import { processMemory } from '../models/process-memory.ts'
 import type { MemoryBudget, Reservation, Sleeper } from './memory-budget.ts'
 import type { ModelSize, ModelSizes } from './model-sizes.ts'
@@ -22,6 +28,9 @@ export type SlotSetting = {
   changed: () => void
 }
 
+/** What carries a version, and the form of the version that it was opened from. */
+type Loaded = { backend: VersionBackend; room: Reservation; form: ServedVersion }
+
 const measuredEveryMs = 30_000
 
 /** One version of an endpoint, in memory or not: what is known of it stays known while it sleeps. */
@@ -37,22 +46,24 @@ export class VersionSlot {
   /** When it became ready, last. */
   readySince: EpochMs = 0
   readonly #setting: SlotSetting
-  #backend: VersionBackend | undefined
-  #room: Reservation | undefined
+  #loaded: Loaded | undefined
+  /** The other form of the same version, until it is ready to take over. */
+  #next: Loaded | undefined
+  /** Why Python computes it although it has an ONNX form. */
+  #graphTrouble: string | undefined
   #claim: AbortController | undefined
   #leaving: Promise<void> | undefined
   #facts: ModelFacts | undefined
+  readonly #graphs = new Map<string, boolean>()
   #free: (() => void)[] = []
   #loadedSince: EpochMs = 0
   #measuredAt: EpochMs = 0
   #wasReady = false
 
-  readonly #described: MlmodelFile | undefined
-
   constructor(served: ServedVersion, setting: SlotSetting) {
     this.served = served
     this.#setting = setting
-    this.#described = describeModel(served.modelPath)
+    this.#noteTrouble(graphProblem(served))
   }
 
   get digest(): Digest {
@@ -60,12 +71,12 @@ export class VersionSlot {
   }
 
   get backend(): VersionBackend | undefined {
-    return this.#backend
+    return this.#loaded?.backend
   }
 
   /** It takes memory, or asks for it; also while it is on the way out. */
   get isLoaded(): boolean {
-    return this.#backend !== undefined || this.#claim !== undefined
+    return this.#loaded !== undefined || this.#claim !== undefined
   }
 
   get isLeaving(): boolean {
@@ -73,34 +84,52 @@ export class VersionSlot {
   }
 
   get isOpen(): boolean {
-    return this.#backend?.state === 'ready' && !this.#leaving && !this.isRefused
+    return this.backend?.state === 'ready' && !this.#leaving && !this.isRefused
   }
 
   /** Not open, but soon. */
   get isComing(): boolean {
     if (this.isRefused || this.#leaving) return false
-    return this.#claim !== undefined || this.#backend?.isComing === true
+    return this.#claim !== undefined || this.backend?.isComing === true
   }
 
   get state(): VersionState {
     if (this.isRefused) return 'failed'
     if (this.#claim) return 'loading'
-    return this.#backend && !this.#leaving ? this.#backend.state : 'asleep'
+    return this.backend && !this.#leaving ? this.backend.state : 'asleep'
   }
 
   get reason(): string | undefined {
-    return this.notLoaded?.reason ?? (this.#claim ? 'It waits for memory.' : this.#backend?.reason)
+    return this.notLoaded?.reason ?? (this.#claim ? 'It waits for memory.' : this.backend?.reason)
   }
 
   get facts(): ModelFacts {
-    if (this.#backend) return this.#backend.facts
-    return this.#facts ?? this.#described?.facts ?? noFacts
+    if (this.backend) return this.backend.facts
+    return this.#facts ?? describeModel(this.served.modelPath)?.facts ?? noFacts
   }
 
   /** For all of its processes. */
   get size(): ModelSize {
-    const { bytes, isEstimate } = this.#setting.sizes.sizeOf(this.served)
-    return { bytes: this.#room && this.#wasReady ? this.#room.bytes : bytes * this.#copies, isEstimate }
+    const { bytes, isEstimate } = this.#sizeOf(this.#form)
+    return { bytes: this.#loaded && this.#wasReady ? this.#loaded.room.bytes : bytes, isEstimate }
+  }
+
+  get computes(): Computes {
+    return this.#isGraph(this.#loaded?.form ?? this.#form) ? 'onnx' : 'python'
+  }
+
+  /** Why Python computes it although it has an ONNX form. */
+  get computesReason(): string | undefined {
+    return this.computes === 'python' ? this.#graphTrouble : undefined
+  }
+
+  /** Where it is found from now on. What is loaded answers on, until another form that is wished for is ready. */
+  take(target: ServedVersion): void {
+    const { graphPath } = this.served
+    this.served = target
+    if (target.graphPath === graphPath) return
+    this.#noteTrouble(graphProblem(target))
+    this.#exchange()
   }
 
   /** @param how `gently`: where there is room at once, and not at all elsewhere */
@@ -134,8 +163,9 @@ export class VersionSlot {
     if (why && !this.isRefused) this.notLoaded = why
     this.#claim?.abort()
     this.#claim = undefined
-    if (!this.#backend) return Promise.resolve()
-    this.#leaving ??= this.#leave(this.#backend).finally(() => {
+    this.#giveUpNext()
+    if (!this.#loaded) return Promise.resolve()
+    this.#leaving ??= this.#leave(this.#loaded).finally(() => {
       this.#leaving = undefined
       this.#setting.changed()
     })
@@ -167,13 +197,13 @@ export class VersionSlot {
   }
 
   adjust(): void {
-    this.#backend?.adjust?.(this.#setting.limits())
+    this.backend?.adjust?.(this.#setting.limits())
   }
 
   prefetch(): void {
     if (this.prefetched !== 'no') return
     this.prefetched = 'going on'
-    void readThrough(this.served.modelPath).then(
+    void readThrough(formPath(this.#form)).then(
       () => {
         this.prefetched = 'done'
         this.#setting.changed()
@@ -186,84 +216,170 @@ export class VersionSlot {
   }
 
   expire(now: EpochMs): void {
-    this.#backend?.expire(now)
+    this.backend?.expire(now)
+    this.#next?.backend.expire(now)
     if (this.isOpen && now - this.#measuredAt > measuredEveryMs) void this.#measure()
   }
 
   isLate(now: EpochMs): boolean {
-    return this.#backend !== undefined && !this.isOpen && now - this.#loadedSince > this.#setting.limits().loadMs
+    return this.#loaded !== undefined && !this.isOpen && now - this.#loadedSince > this.#setting.limits().loadMs
+  }
+
+  /** As it is wished for, as far as that can be. */
+  get #form(): ServedVersion {
+    if (this.#graphTrouble === undefined) return this.served
+    const { graphPath: _, ...plain } = this.served
+    return plain
+  }
+
+  #sizeOf(form: ServedVersion): ModelSize {
+    const { bytes, isEstimate } = this.#setting.sizes.sizeOf(form)
+    return { bytes: bytes * this.#copies(form), isEstimate }
   }
 
   #open(room: Reservation): void {
-    this.#room = room
     this.#wasReady = false
     this.notLoaded = undefined
     this.#loadedSince = this.#setting.worker.clock.now()
-    const backend = openBackend(this.served, {
-      ...this.#setting.worker,
-      limits: this.#setting.limits(),
-      proofs: this.#setting.sizes,
-      changed: () => this.#changed(),
-    })
-    this.#backend = backend
+    this.#loaded = this.#begun(this.#form, room)
     this.#setting.worker.log.info({ ...this.#told(), bytes: room.bytes, ...this.#estimated }, 'model is being loaded')
-    backend.start()
+    this.#loaded.backend.start()
     this.#setting.changed()
   }
 
-  #changed(): void {
+  #begun(form: ServedVersion, room: Reservation): Loaded {
+    const backend = openBackend(form, {
+      ...this.#setting.worker,
+      limits: this.#setting.limits(),
+      proofs: this.#setting.sizes,
+      changed: () => this.#changed(loaded),
+    })
+    const loaded = { backend, room, form }
+    return loaded
+  }
+
+  #changed(loaded: Loaded): void {
+    if (loaded === this.#next) this.#nextChanged(loaded)
+    if (loaded !== this.#loaded) return
+    const { state, reason } = loaded.backend
     // Until it is tried again it takes nothing.
-    if (this.#backend?.state === 'failed') {
+    if (state === 'failed') {
       this.#wasReady = false
-      this.#room?.resize(0)
+      loaded.room.resize(0)
+      // The wish is the same: whoever looks after it begins it again, and then it is Python's.
+      if (loaded.form.graphPath !== undefined && !this.#leaving) {
+        this.#noteTrouble(reason ?? 'Its ONNX form cannot be loaded.')
+        void this.leave()
+      }
     }
-    if (this.#backend?.state === 'ready' && !this.#wasReady) {
-      this.#wasReady = true
-      this.readySince = this.#setting.worker.clock.now()
-      void this.#measure()
-    }
+    if (state === 'ready' && !this.#wasReady) this.#isReady()
     this.#setting.changed()
+  }
+
+  #isReady(): void {
+    this.#wasReady = true
+    this.readySince = this.#setting.worker.clock.now()
+    void this.#measure()
+  }
+
+  /** Begins the other form beside the one that answers. Where memory does not hold both it comes with the next loading. */
+  #exchange(): void {
+    this.#giveUpNext()
+    const form = this.#form
+    if (!this.#loaded || this.#leaving || formPath(form) === formPath(this.#loaded.form)) return
+    const room = this.#setting.budget.tryReserve(this.#setting.owner, this.#sizeOf(form).bytes)
+    if (!room) return
+    this.#next = this.#begun(form, room)
+    this.#next.backend.start()
+  }
+
+  #nextChanged(next: Loaded): void {
+    const { state, reason } = next.backend
+    if (state === 'ready') this.#swap(next)
+    if (state !== 'failed') return
+    this.#giveUpNext()
+    if (next.form.graphPath !== undefined) this.#noteTrouble(reason ?? 'Its ONNX form cannot be loaded.')
+    else this.#setting.worker.log.warn({ ...this.#told(), reason }, 'Python cannot take over; ONNX goes on')
+  }
+
+  #swap(next: Loaded): void {
+    const former = this.#loaded
+    this.#next = undefined
+    this.#loaded = next
+    this.#loadedSince = this.#setting.worker.clock.now()
+    this.#isReady()
+    this.#setting.worker.log.info({ ...this.#told(), computes: this.computes }, 'another form computes the version')
+    if (former) void this.#end(former)
+  }
+
+  #giveUpNext(): void {
+    const next = this.#next
+    this.#next = undefined
+    if (next) void next.backend.drainAndStop(0).finally(() => next.room.release())
+  }
+
+  #noteTrouble(trouble: string | undefined): void {
+    this.#graphTrouble = trouble
+    if (trouble !== undefined)
+      this.#setting.worker.log.warn(
+        { ...this.#told(), reason: trouble },
+        'Python computes a version that has an ONNX form',
+      )
   }
 
   async #measure(): Promise<void> {
     const { sizes, budget, worker } = this.#setting
-    const [backend, room] = [this.#backend, this.#room]
-    if (!backend || !room) return
+    const loaded = this.#loaded
+    if (!loaded) return
+    const { backend, room, form } = loaded
     const isFirst = this.#measuredAt < this.#loadedSince
     this.#measuredAt = worker.clock.now()
     const found = await memoryOf(backend)
-    if (!found || this.#backend !== backend || this.#leaving) return
+    if (!found || this.#loaded !== loaded || this.#leaving) return
     // What a process grows by later is its own: the next one begins small again.
-    if (isFirst && backend.workers) sizes.measured(this.digest, found.each)
+    if (isFirst && backend.workers) sizes.measured(form, found.each)
     // The first process is measured before its fellows have begun.
-    const bytes = Math.max(found.bytes, found.each * this.#copies)
+    const bytes = Math.max(found.bytes, found.each * this.#copies(form))
     if (isFirst && bytes > budget.bytes) {
       this.refuse(tooLarge(bytes, budget.bytes))
       this.#setting.changed()
     } else room.resize(bytes)
   }
 
-  async #leave(backend: VersionBackend): Promise<void> {
+  async #leave(loaded: Loaded): Promise<void> {
+    await this.#end(loaded, () => {
+      this.#facts = loaded.backend.facts
+      this.#loaded = undefined
+    })
+  }
+
+  /** Lets it answer what it has begun. */
+  async #end({ backend, room }: Loaded, ended: () => void = () => undefined): Promise<void> {
     const { drainMs, worker } = this.#setting
-    const room = this.#room
-    room?.leaving()
+    room.leaving()
     const patience = new AbortController()
     await Promise.race([this.#whenFree(), worker.clock.sleep(drainMs, patience.signal)])
     patience.abort()
     await backend.drainAndStop(drainMs)
-    this.#facts = backend.facts
-    this.#backend = undefined
-    this.#room = undefined
-    room?.release()
+    ended()
+    room.release()
   }
 
   #whenFree(): Promise<void> {
     return this.leases === 0 ? Promise.resolve() : new Promise((resolve) => this.#free.push(resolve))
   }
 
-  get #copies(): number {
+  #copies(form: ServedVersion): number {
     const { workers = 1, spare = false } = this.#setting.limits()
-    return this.#described?.onnxFile ? 1 : workers + (spare ? 1 : 0)
+    return this.#isGraph(form) ? 1 : workers + (spare ? 1 : 0)
+  }
+
+  /** Whether this process computes it. */
+  #isGraph(form: ServedVersion): boolean {
+    const path = formPath(form)
+    const known = this.#graphs.get(path) ?? describeModel(path)?.onnxFile !== undefined
+    this.#graphs.set(path, known)
+    return known
   }
 
   get #estimated(): object {

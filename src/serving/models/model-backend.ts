@@ -7,6 +7,8 @@ export type ScoreQuestion = {
   /** The client's own bytes, so that no number loses a digit on its way to the model. */
   body: Buffer
   form: 'json' | 'csv' | 'parquet'
+  /** What a body of JSON says, where the door has read it already. */
+  json?: Record<string, unknown>
   /** Columns that the model does not know. */
   drop: string[]
 }

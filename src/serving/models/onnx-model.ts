@@ -1,7 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import type { Digest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
@@ -47,8 +46,8 @@ export type OnnxSetting = {
 
 /** What is remembered of graphs that were tried in a process of their own, so that it need not be done again at each loading. */
 export type GraphProofs = {
-  isProven(digest: Digest, file: string): boolean
-  proved(digest: Digest, file: string, bytes: number): void
+  isProven(served: ServedVersion, file: string): boolean
+  proved(served: ServedVersion, file: string, bytes: number): void
 }
 
 type Waiting = {
@@ -131,12 +130,11 @@ export class OnnxModel implements ModelBackend {
   /** @throws Error why the graph cannot be served */
   async #prove(limitMs: number): Promise<void> {
     const { proofs } = this.#setting
-    const { digest } = this.served
-    if (proofs?.isProven(digest, this.#file)) return
+    if (proofs?.isProven(this.served, this.#file)) return
     const probed = await probeOnnx(this.#file, limitMs)
     if ('problem' in probed) throw new Error(probed.problem)
     this.graphBytes = probed.bytes
-    proofs?.proved(digest, this.#file, probed.bytes)
+    proofs?.proved(this.served, this.#file, probed.bytes)
   }
 
   #failed(problem: string): void {

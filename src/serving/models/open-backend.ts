@@ -28,8 +28,9 @@ export type VersionBackend = ModelBackend & {
   readonly graphBytes?: number | undefined
 }
 
-/** A model of the ONNX flavour is computed in this process, every other in Python. */
-export function openBackend(served: ServedVersion, setting: BackendSetting): VersionBackend {
+/** A model of the ONNX flavour, or one that has an ONNX form, is computed in this process, every other in Python. */
+export function openBackend(version: ServedVersion, setting: BackendSetting): VersionBackend {
+  const served = { ...version, modelPath: formPath(version) }
   const mlmodel = readable(served.modelPath, setting)
   if (!mlmodel?.onnxFile) return new PythonModel(served, mlmodel?.facts ?? unknownFacts, setting)
   const { queueLength, waitMs, answerMs, totalMs, loadMs, batchRows = 64, batchDelayMs = 0 } = setting.limits
@@ -39,6 +40,21 @@ export function openBackend(served: ServedVersion, setting: BackendSetting): Ver
   })
   const conversion = readConversion(served.modelPath)
   return conversion ? new ConvertedModel(graph, mlmodel.facts, conversion) : graph
+}
+
+/** The folder that a version is computed from. */
+export const formPath = ({ modelPath, graphPath }: Pick<ServedVersion, 'modelPath' | 'graphPath'>): string =>
+  graphPath ?? modelPath
+
+/** Why a version's ONNX form cannot even be begun; undefined: it can, or there is none. */
+export function graphProblem({ graphPath }: Pick<ServedVersion, 'graphPath'>): string | undefined {
+  if (graphPath === undefined) return undefined
+  try {
+    if (readMlmodel(graphPath).onnxFile && readConversion(graphPath)) return undefined
+    return `Its ONNX form in ${graphPath} is not whole.`
+  } catch (error) {
+    return `Its ONNX form cannot be read: ${messageOf(error)}`
+  }
 }
 
 /** What a model says of itself before it is loaded; undefined: the folder cannot be read as a model's. */

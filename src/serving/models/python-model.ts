@@ -107,8 +107,8 @@ export class PythonModel implements ModelBackend {
     this.#settle()
   }
 
-  async score({ body, ...facts }: ScoreQuestion, signal?: AbortSignal): Promise<ScoreAnswer> {
-    const answer = await this.#ask((id) => encodeFrame({ op: 'predict', id, ...facts }, body), signal)
+  async score({ body, form, drop }: ScoreQuestion, signal?: AbortSignal): Promise<ScoreAnswer> {
+    const answer = await this.#ask((id) => encodeFrame({ op: 'predict', id, form, drop }, body), signal)
     return answer.ok ? { ok: true, body: answer.frame.body } : answer
   }
 

@@ -27,7 +27,7 @@ export type CellTypes = ReadonlyMap<string, 'string' | 'boolean'>
 
 /** @throws MalformedBody */
 export async function readScoringData(
-  { form, body }: Pick<ScoreQuestion, 'form' | 'body'>,
+  { form, body, json }: Pick<ScoreQuestion, 'form' | 'body' | 'json'>,
   types: CellTypes = new Map(),
 ): Promise<ScoringData> {
   if (form === 'csv') return csvTable(body, types)
@@ -37,7 +37,7 @@ export async function readScoringData(
     })
     return tableOf(records, 'parquet')
   }
-  return jsonData(body)
+  return jsonData(json ?? readJson(body))
 }
 
 function csvTable(body: Buffer, types: CellTypes): ScoringData {
@@ -67,13 +67,15 @@ function typedCell(cell: string, type: 'string' | 'boolean' | undefined): unknow
   return value
 }
 
-function jsonData(body: Buffer): ScoringData {
-  let written: unknown
+function readJson(body: Buffer): unknown {
   try {
-    written = parsed(body.toString('utf8'))
+    return parsed(body.toString('utf8'))
   } catch (error) {
     throw new MalformedBody(`The body is not valid JSON: ${messageOf(error).slice(0, 200)}.`)
   }
+}
+
+function jsonData(written: unknown): ScoringData {
   if (!isObject(written))
     throw new MalformedBody(`The body must be a JSON object with exactly one of ${forms.join(', ')}.`)
   // What chat models take is for the model to refuse, as MLflow leaves it to it.

@@ -142,7 +142,8 @@ function processEnvironment(): NodeJS.ProcessEnv {
   const foreign = /^(MODELWRIGHT_(?!UV_CACHE_DIR$)|MLFLOW_|VITEST|GIT_|NODE_OPTIONS$|NODE_ENV$)/
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
   // A person's own commands do not come to a test's server.
-  return { ...env, XDG_STATE_HOME: join(tmpdir(), 'modelwright-journeys-state') }
+  // No converter's environment is made unless a test asks for it with --convert auto.
+  return { ...env, XDG_STATE_HOME: join(tmpdir(), 'modelwright-journeys-state'), MODELWRIGHT_CONVERT: 'off' }
 }
 
 /** Processes whose command line, folder or step mark lies in the folder. */

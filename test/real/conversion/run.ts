@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exportFolder } from '../../../src/serving/serve/index.ts'
 import { environmentFor, run } from '../real-parts.ts'
+import { checkDeployed } from './deployed-checks.ts'
 import { checkDoors } from './door-checks.ts'
 import { checkSwitch } from './switch-checks.ts'
 
@@ -23,7 +24,11 @@ if ('reason' in python) {
   )
   console.log(output)
   if (code !== 0) console.log(errors.slice(-5_000))
-  const failed = (code === 0 ? 0 : 1) + ((await exampleRuns(python.path)) ? 0 : 1) + (await servedAlike(python.path))
+  const failed =
+    (code === 0 ? 0 : 1) +
+    ((await exampleRuns(python.path)) ? 0 : 1) +
+    (await servedAlike(python.path)) +
+    (await checkDeployed())
   process.exitCode = failed === 0 ? 0 : 1
 }
 

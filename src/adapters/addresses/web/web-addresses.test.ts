@@ -1,5 +1,10 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { addressesConformance } from '../../../ports/conformance/addresses.ts'
@@ -151,6 +156,33 @@ describe('addresses of the web', () => {
     expect(said).toMatch(/^DataUnavailable: .* is redirected to/)
     expect(said).toContain(why)
     expect(said).not.toContain('ada:pw')
+  })
+
+  it('is never led from https to http, not even to this machine, and trusts only known certificates', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'modelwright-tls-'))
+    try {
+      const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+      const words = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost'
+      const names = ['-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert]
+      execFileSync('openssl', [...words.split(' '), ...names], { stdio: 'ignore' })
+      const secured = createSecureServer(
+        { key: readFileSync(key), cert: readFileSync(cert) },
+        (request, response) =>
+          void (request.url === '/rows'
+            ? response.end('rows')
+            : response.writeHead(302, { location: request.url === '/on' ? '/rows' : plain }).end()),
+      )
+      const plain = await serve((_, response) => void response.end('the rows of a neighbour'))
+      servers.push(secured)
+      await new Promise<void>((ready) => secured.listen(0, '127.0.0.1', ready))
+      const url = `https://localhost:${(secured.address() as AddressInfo).port}`
+      const trusting = new WebAddresses({ mostBytes: 1_000_000, environment: { SSL_CERT_FILE: cert } })
+      expect(await refusalOf(`${url}/on`, trusting)).toBe('read')
+      expect(await refusalOf(`${url}/out`, trusting)).toMatch(/^DataUnavailable: .* is redirected to .*, which is http/)
+      expect(await refusalOf(`${url}/rows`)).toMatch(/^DataUnreachable: .* cannot be reached: .*certificate/)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   it('gives a secret to the address, and not to where it leads', async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { type Readable, Transform } from 'node:stream'
@@ -35,7 +35,9 @@ export class WebAddresses implements Addresses {
     const certificates = environment.SSL_CERT_FILE
     this.#https = new HttpsAgent({
       proxyEnv: { ...environment },
-      ...(certificates ? { ca: [...rootCertificates, readFileSync(certificates, 'utf8')] } : {}),
+      ...(certificates && existsSync(certificates)
+        ? { ca: [...rootCertificates, readFileSync(certificates, 'utf8')] }
+        : {}),
     })
   }
 
@@ -141,7 +143,7 @@ const isRedirect = ({ statusCode = 0 }: IncomingMessage): boolean => [301, 302, 
 function redirected(address: string, from: URL, location: string): URL {
   const url = URL.parse(location, from.href)
   const problem = !url
-    ? 'is no address'
+    ? 'is none'
     : from.protocol === 'https:' && url.protocol !== 'https:'
       ? `is ${url.protocol.slice(0, -1)}`
       : addressProblem(url.href)

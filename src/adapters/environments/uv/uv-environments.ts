@@ -12,6 +12,7 @@ import type {
   UnusedEnvironment,
 } from '../../../ports/environments.ts'
 import { holdLock } from './build-lock.ts'
+import { installConda, isCondaLock, resolveConda } from './conda.ts'
 import { isInUse } from './in-use.ts'
 import { findInterpreters, type Interpreter } from './interpreters.ts'
 import { lockFromPipReport } from './pip-report.ts'
@@ -56,6 +57,7 @@ export class UvEnvironments implements Environments {
   }
 
   async resolve(request: EnvironmentRequest, onLine: Listener, signal?: AbortSignal): Promise<EnvironmentLock> {
+    if (request.conda !== undefined) return resolveConda(request.conda, await this.#condaAt(onLine, signal))
     checkRequirements(request.requirements)
     const python = await this.#interpreter(
       (one) => satisfies(one.version, request.pythonVersion),
@@ -155,12 +157,11 @@ export class UvEnvironments implements Environments {
   }
 
   async #build(lock: EnvironmentLock, onLine: Listener, signal: AbortSignal): Promise<Environment> {
-    const python = await this.#interpreter((one) => one.version === lock.pythonVersion, lock.pythonVersion)
     await this.#removeBrokenBuilds(lock.digest)
     const folder = `${shortDigest(lock.digest)}-${randomUUID().slice(0, 8)}`
     const environment = this.#environmentAt(folder, lock)
     try {
-      await this.#install(lock, python, join(this.#envsDir, folder), onLine, signal)
+      await this.#install(lock, join(this.#envsDir, folder), onLine, signal)
       await this.#record(folder, lock)
       return environment
     } catch (error) {
@@ -169,7 +170,10 @@ export class UvEnvironments implements Environments {
     }
   }
 
-  async #install(lock: EnvironmentLock, python: Interpreter, path: string, onLine: Listener, signal: AbortSignal) {
+  /** A Python of conda is a package among the others. */
+  async #install(lock: EnvironmentLock, path: string, onLine: Listener, signal: AbortSignal) {
+    if (isCondaLock(lock)) return installConda(lock, path, await this.#condaAt(onLine, signal))
+    const python = await this.#interpreter((one) => one.version === lock.pythonVersion, lock.pythonVersion)
     const { uv, env } = await this.#tools(python, onLine)
     const call = { cwd: this.#envsDir, env, onLine, signal }
     const venv = uv
@@ -187,6 +191,13 @@ export class UvEnvironments implements Environments {
       await runTool({ ...call, ...pip }),
       `The locked packages could not be installed for Python ${python.version}`,
     )
+  }
+
+  async #condaAt(onLine: Listener, signal: AbortSignal | undefined) {
+    await mkdir(this.#toolsDir, { recursive: true })
+    const { dataDir, passEnv } = this.#options
+    const place = { toolsDir: this.#toolsDir, cacheDir: join(dataDir, 'cache', 'conda'), env: passEnv, onLine }
+    return { ...place, ...(signal ? { signal } : {}) }
   }
 
   async #compile(

@@ -27,11 +27,14 @@ export type Launched =
 
 export type VeilFound = VeilMeans | { why: string }
 
+/** `noRoom`: it could not be tried, and the process that was to try it has ended. */
+type VeilTried = VeilFound | { noRoom: string }
+
 type Waiting = { resolve: (launched: Launched) => void; gone: PromiseWithResolvers<void> }
 type Running = {
   child: ChildProcess
   /** Undefined where it died first. */
-  veil: PromiseWithResolvers<VeilFound | undefined>
+  veil: PromiseWithResolvers<VeilTried | undefined>
   waiting: Map<number, Waiting>
   started: Map<number, () => void>
 }
@@ -46,13 +49,16 @@ const usualPythons = ['/usr/bin/python3', '/usr/local/bin/python3']
 export class Launcher {
   readonly #script: string
   readonly #python: string
+  readonly #environment: Readonly<Record<string, string>>
   #running: Running | undefined
   #veil: VeilFound | undefined
   #last = 0
   #holds = 0
 
-  constructor(script: string) {
+  /** `environment`: where it looks for Python and for room for temporary files; no command sees it. */
+  constructor(script: string, environment: Readonly<Record<string, string>> = {}) {
     this.#script = script
+    this.#environment = environment
     this.#python = usualPythons.find((path) => existsSync(path)) ?? 'python3'
   }
 
@@ -70,11 +76,15 @@ export class Launcher {
     return this.whileHeld(launched)
   }
 
-  /** What it can hide from a command: it tries that by itself when it begins. @throws AppError PythonMissing */
+  /** What it can hide from a command: it tries that by itself when it begins. @throws AppError PythonMissing, StorageFull */
   async veil(): Promise<VeilFound> {
-    for (let tries = 0; !this.#veil && tries < 2; tries++)
-      this.#veil = await this.whileHeld((await this.#process()).veil.promise)
     if (this.#veil) return this.#veil
+    for (let tries = 0; tries < 2; tries++) {
+      const tried = await this.whileHeld((await this.#process()).veil.promise)
+      if (tried && 'noRoom' in tried) throw noRoom(tried.noRoom)
+      if (tried) this.#veil = tried
+      if (this.#veil) return this.#veil
+    }
     throw bug('The process that begins steps died twice while it began.')
   }
 
@@ -100,14 +110,16 @@ export class Launcher {
     if (this.#running) return this.#running
     const [python, ...args] = this.words
     // A session of its own: out of reach of the terminal's Ctrl-C.
-    const child = spawn(python!, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'], env: {}, cwd: '/' })
+    const env = this.#environment
+    const child = spawn(python!, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'], env, cwd: '/' })
+    // Where no descriptor is left it has no streams either, and says so on the next turn.
+    if (child.pid === undefined) throw this.#missing(await once(child, 'error').then(([error]) => error as Error))
     const running: Running = { child, veil: Promise.withResolvers(), waiting: new Map(), started: new Map() }
     this.#running = running
     child.stdin.on('error', () => undefined)
     createInterface({ input: child.stdout }).on('line', (line) => take(running, line))
     // Runners hold their end of it until their record stands: after the end of it nothing more begins.
     child.stdout.once('close', () => this.#over(running))
-    if (child.pid === undefined) throw this.#missing(await once(child, 'error').then(([error]) => error as Error))
     child.once('exit', () => {
       if (this.#running === running) this.#running = undefined
     })
@@ -122,8 +134,9 @@ export class Launcher {
     for (const tell of running.started.values()) tell()
   }
 
-  #missing(cause: Error): AppError {
-    this.#running = undefined
+  #missing(cause: NodeJS.ErrnoException): Error {
+    // Python may well be there; whoever asked tries again when the machine has room for one more process.
+    if (passing.has(cause.code ?? '')) return cause
     return new AppError(
       'PythonMissing',
       `No step can be begun: ${this.#python} cannot be run (${cause.message}).`,
@@ -133,6 +146,15 @@ export class Launcher {
   }
 }
 
+const passing = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
+
+const noRoom = (why: string): AppError =>
+  new AppError(
+    'StorageFull',
+    `No step can be begun: what this machine can hide from one could not be tried (${why}).`,
+    'Free space for temporary files, or set TMPDIR for the server to where there is some.',
+  )
+
 function take({ veil, waiting, started }: Running, line: string): void {
   const [word, number, ...rest] = line.split(' ')
   const id = Number(number)
@@ -140,7 +162,7 @@ function take({ veil, waiting, started }: Running, line: string): void {
   waiting.delete(id)
   switch (word) {
     case 'veil':
-      veil.resolve(JSON.parse(line.slice('veil '.length)) as VeilFound)
+      veil.resolve(JSON.parse(line.slice('veil '.length)) as VeilTried)
       break
     case 'started':
       started.set(id, one!.gone.resolve)

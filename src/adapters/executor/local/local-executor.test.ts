@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -94,6 +94,39 @@ describe('the local executor', () => {
     expect(await executor.observe(dir)).toEqual({ state: 'lost' })
     writeFileSync(join(dir, 'journal'), 'started 12 1 boot\nended 1')
     expect(await executor.observe(dir)).toEqual({ state: 'lost' })
+  })
+
+  it.each(['-KILL', '-ALRM', '-USR1'])(
+    'keeps the exit status of a command that sends its whole group signal %s',
+    async (signal) => {
+      const dir = join(folder, `group${signal}`)
+      await executor.start({ dir, cwd: folder, command: `kill ${signal} 0; exit 3`, env })
+      expect((await executor.ended(dir)).code).toBe(128 + constants.signals[`SIG${signal.slice(1)}` as NodeJS.Signals])
+    },
+  )
+
+  it('says that no descriptor is left, and begins commands again as soon as there is one', async () => {
+    const program = join(folder, 'scarce.ts')
+    const start = (name: string) =>
+      `await executor.start({ dir: ${JSON.stringify(join(folder, name))}, cwd: '/', command: 'exit 6', env: {} })`
+    writeFileSync(
+      program,
+      `import { closeSync, openSync } from 'node:fs'
+       import { LocalExecutor } from ${JSON.stringify(fileURLToPath(new URL('./local-executor.ts', import.meta.url)))}
+       const executor = new LocalExecutor({ launcher: ${JSON.stringify(launcherScript)} })
+       const held = []
+       try { for (;;) held.push(openSync('/dev/null')) } catch {}
+       closeSync(held.pop())
+       await (async () => { ${start('scarce')} })().catch((error) => console.log(error.code))
+       for (const one of held) closeSync(one)
+       ${start('plenty')}
+       console.log((await executor.ended(${JSON.stringify(join(folder, 'plenty'))})).code)`,
+    )
+    const { stdout } = spawnSync('sh', ['-c', `ulimit -n 60; exec "$0" "$1"`, process.execPath, program], {
+      encoding: 'utf8',
+      timeout: 8_000,
+    })
+    expect(stdout).toBe('EMFILE\n6\n')
   })
 
   it('says that a command is too long instead of starting half of it', async () => {

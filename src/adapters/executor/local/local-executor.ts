@@ -40,9 +40,20 @@ export class LocalExecutor implements Executor {
   private readonly hidden: readonly string[]
   private foundGroups: ControlGroups | undefined
 
-  /** `launcher`: the program that begins commands; `hidden`: what a command with a veil does not see, unless it says so. */
-  constructor({ launcher, hidden = [] }: { launcher: string; hidden?: readonly string[] }) {
-    this.launcher = new Launcher(launcher)
+  /**
+   * `launcher`: the program that begins commands, and `environment`, which is its own and no command's; `hidden`: what a command with a
+   * veil does not see, unless it says so.
+   */
+  constructor({
+    launcher,
+    environment = {},
+    hidden = [],
+  }: {
+    launcher: string
+    environment?: Readonly<Record<string, string>>
+    hidden?: readonly string[]
+  }) {
+    this.launcher = new Launcher(launcher, environment)
     this.hidden = hidden
   }
 
@@ -90,9 +101,9 @@ export class LocalExecutor implements Executor {
       await sleep(5)
     signalAll(remaining(), 'SIGTERM')
     if (await goneWithin(graceMs, remaining)) return
-    // The runner is spared at first: it then records that its command was killed, instead of leaving it lost.
+    // The runner and what keeps its process ids are spared at first: it then records that its command was killed, not that it was lost.
     for (let waited = 0; waited < runnerLastWordMs; waited += 20) {
-      const others = remaining().filter((pid) => pid !== leader?.pid)
+      const others = remaining().filter((pid) => pid !== leader?.pid && !this.isRunner(pid))
       signalAll(others, 'SIGKILL')
       if (await goneWithin(20, remaining)) return
     }

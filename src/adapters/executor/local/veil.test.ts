@@ -79,6 +79,26 @@ describe.skipIf(!veil.holds)('a command behind the veil', () => {
     expect(existsSync(join(data, 'new'))).toBe(false)
   })
 
+  it('does not get out by the process that keeps its process ids, and finds nothing open there to write to', async () => {
+    const { log, end } = await run(
+      `cat /proc/1/root"$DATA"/keys/key; for fd in /proc/1/fd/*; do echo "ended 0" >> "$fd"; done; exit 7`,
+    )
+    expect(log).not.toContain('secret')
+    expect(end.code).toBe(7)
+  })
+
+  it('is lost, not failed, when the process that keeps its process ids is killed', async () => {
+    const name = `kept-${process.pid}`
+    const going = run(`echo ${name} > begun; sleep 60`)
+    const dir = join(data, 'work', String(count - 1))
+    while (!existsSync(join(dir, 'workspace', 'begun'))) await new Promise((done) => setTimeout(done, 5))
+    const state = await executor.observe(dir)
+    const children = spawnSync('pgrep', ['-P', String('pid' in state && state.pid)], { encoding: 'utf8' }).stdout
+    // The keeper came first.
+    process.kill(Number(children.split('\n')[0]), 'SIGKILL')
+    expect((await going).end.code).toBeUndefined()
+  })
+
   it('keeps exit statuses, signals, and ways through links', async () => {
     expect((await run('exit 7')).end.code).toBe(7)
     expect((await run('kill -9 $$')).end.code).toBe(137)
@@ -118,6 +138,20 @@ describe.skipIf(!veil.holds)('a command behind the veil', () => {
     expect(uid).toBe(process.getuid?.())
     expect(processes).toBeLessThan(10)
   })
+
+  it.each(["trap '' TERM", 'kill -STOP 0'])(
+    'is killed, and not lost, when it does not end in time: %s',
+    async (how) => {
+      const dir = join(data, 'work', String(count++))
+      const cwd = join(dir, 'workspace')
+      mkdirSync(cwd, { recursive: true })
+      const command = `${how.replace(/^kill/, ': > ready; kill')}; : > ready; while :; do sleep 0.02; done`
+      await executor.start({ dir, cwd, command, env: { PATH: '/usr/bin:/bin' }, veil: { visible: [cwd] } })
+      while (!existsSync(join(cwd, 'ready'))) await new Promise((done) => setTimeout(done, 5))
+      await executor.kill(dir, 100)
+      expect((await executor.ended(dir)).code).toBe(137)
+    },
+  )
 
   it('is given time between SIGTERM and the end', async () => {
     const dir = join(data, 'work', String(count++))

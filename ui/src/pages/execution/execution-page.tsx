@@ -180,9 +180,9 @@ function Facts({ execution }: { execution: ExecutionDetail }) {
             <code>{String(value)}</code>
           </FactOf>
         ))}
-        {data.map(({ dataset, digest, path }) => (
+        {data.map(({ dataset, digest, path, address }) => (
           <FactOf key={dataset} name={`Data ${dataset}`}>
-            <Digest digest={digest} /> <span className="quiet">{path}</span>
+            <Digest digest={digest} /> <span className="quiet">{address ?? path}</span>
           </FactOf>
         ))}
       </dl>
