@@ -116,8 +116,11 @@ export class StepRunner {
       else await this.#carryStep(work)
     } catch (error) {
       if (work.shutdown.aborted) return
-      if (!isAppError(error) || error.culprit === 'ours') throw error
-      await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
+      const isTheirs = isAppError(error) && error.culprit !== 'ours'
+      if (!isTheirs && !work.cancelled.aborted) throw error
+      // What a cancel interrupts says so in its own way; nobody waits for its result any more.
+      if (isTheirs) await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
+      else await this.#cancelled(work)
     }
     if (!work.shutdown.aborted && !isPreparation(work.node)) this.#letGo(work)
   }

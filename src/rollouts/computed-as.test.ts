@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { projectText } from '../promotions/testing/promotion-bench.ts'
+import { model, projectText } from '../promotions/testing/promotion-bench.ts'
 import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
 
 describe('the form in which a version is deployed', () => {
@@ -74,6 +74,34 @@ describe('the form in which a version is deployed', () => {
     end(undefined)
     await bench.look()
     expect((await bench.state()).state).toBe('serving')
+  })
+
+  it('is what each environment wants: one that keeps Python does not make the other begin with it', async () => {
+    let end = (_: string | undefined) => {}
+    ask = () =>
+      new Promise((resolve) => {
+        end = resolve
+      })
+    const both = projectText('{ staging: automatic, production: automatic }')
+    await bench.push(`${both}  staging: { model: ${model}, serve: { convert: off } }\n`)
+    await bench.deliver()
+    await bench.judgeModel('e1')
+    const forms = async () =>
+      Object.fromEntries(
+        (await bench.desired()).endpoints.map(({ environment, versions }) => [
+          environment,
+          versions[0]!.target.graphPath,
+        ]),
+      )
+    const goesOn = async (isTrue: () => Promise<boolean>) => {
+      for (let looks = 0; looks < 200 && !(await isTrue().catch(() => false)); looks++) await bench.tick()
+    }
+    await goesOn(async () => 'staging' in (await forms()) && asked === 1)
+    await bench.tick()
+    expect(await forms()).toEqual({ staging: undefined })
+    end(bench.dataDir)
+    await bench.look()
+    expect(await forms()).toEqual({ staging: undefined, production: bench.dataDir })
   })
 
   it('is found again after a restart, and stays named until then', async () => {

@@ -276,14 +276,11 @@ export class Reconciler {
   }
 
   async #writeFile(looks: readonly Look[], current: Current, now: EpochMs): Promise<void> {
-    const named = new Map(
-      (current?.endpoints ?? []).flatMap(({ versions }) =>
-        versions.map(({ target }) => [target.digest, target] as const),
-      ),
-    )
     const endpoints: EndpointDesired[] = []
     for (const look of looks) {
       const { place, policies } = look
+      const before = endpointIn(current?.endpoints ?? [], place)?.versions ?? []
+      const named = new Map(before.map(({ target }) => [target.digest, target]))
       const serving = (await this.#parts.store.deployment(place))?.serving
       const active = await this.#parts.store.active(place)
       if (serving) await this.#keepServable(wishOf(serving, look, current), named, now)

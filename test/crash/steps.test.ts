@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -5,7 +8,7 @@ import { cancelExecution } from '../../src/executions/executions-contract.ts'
 import { Family } from '../journeys/support/family.ts'
 import { nodeOf, Project, statesOf } from '../journeys/support/project.ts'
 import { huntSteps, stepProcesses } from './support/hunt.ts'
-import { killHard, linesOf, OwnServer } from './support/kill.ts'
+import { killHard, linesOf, OwnServer, pidOf } from './support/kill.ts'
 
 // kill -9 of the server while steps run and start. What really happened is told by files that the steps write outside
 // their workspaces.
@@ -67,6 +70,56 @@ it('takes in a step that ended while no server was there', async () => {
   expect(nodeOf(execution, 'bad').error).toMatchObject({ code: 'StepFailed' })
   expect(nodeOf(execution, 'bad').error!.message).toMatch(/exit status 7.*last words/)
   expect(linesOf(seen)).toHaveLength(1)
+})
+
+it('ends as cancelled what was cancelled before it had its environment, however the server went meanwhile', async () => {
+  const project = await Project.connect(family, 'early', {
+    'requirements.txt': '',
+    'modelwright.yaml': `project: early
+python: { version: ">= 3.8", requirements: requirements.txt }
+steps:
+  warm: { run: 'echo > a', outs: [a] }
+  early: { run: 'echo > b', deps: [a], outs: [b] }
+`,
+  })
+  await project.succeeded((await project.push('one')).commit)
+  const words = ['-P', String(pidOf(family, 'server')), '-f', 'modelwright_launcher']
+  const launcher = Number(spawnSync('pgrep', words, { encoding: 'utf8' }).stdout)
+  // Its steps stay where they are about to start.
+  process.kill(launcher, 'SIGSTOP')
+  const text = (await readFile(join(project.folder, 'modelwright.yaml'), 'utf8')).replace('echo > b', 'echo 2 > b')
+  const { commit } = await project.push('two', { 'modelwright.yaml': text })
+  const { id } = await project.started(commit)
+  const isStarting = async () => nodeOf(await project.execution(id), 'early').state === 'starting'
+  await project.eventually('the step is about to start', isStarting)
+  await family.client(cancelExecution, { params: { id } })
+  await server.kill()
+  process.kill(launcher, 'SIGKILL')
+  await server.restart()
+  expect(statesOf(await project.endOf(id))).toMatchObject({ early: 'cancelled' })
+  const after = await project.push('three', { 'README.md': 'more' })
+  expect(statesOf(await project.succeeded(after.commit))).toMatchObject({ warm: 'reused', early: 'succeeded' })
+})
+
+it('makes again what lies altered under its own size, and gives it to nobody', async () => {
+  const project = await Project.connect(family, 'torn', {
+    'modelwright.yaml': `project: torn
+steps:
+  made: { run: 'seq 1000 > a', outs: [a] }
+  taken: { run: 'cp a b', deps: [a], outs: [b] }
+`,
+  })
+  await project.succeeded((await project.push('one')).commit)
+  const [made] = spawnSync('grep', ['-rlx', '777', join(family.dataDir, 'objects', 'sha256')], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter(Boolean)
+  chmodSync(made!, 0o644)
+  writeFileSync(made!, Buffer.alloc(statSync(made!).size))
+  const text = (await readFile(join(project.folder, 'modelwright.yaml'), 'utf8')).replace('cp a b', 'wc -l < a > b')
+  const second = await project.ended((await project.push('two', { 'modelwright.yaml': text })).commit)
+  expect(nodeOf(second, 'taken')).toMatchObject({ state: 'failed', error: { code: 'DependencyMissing' } })
+  const third = await project.succeeded((await project.push('three', { 'README.md': 'more' })).commit)
+  expect(statesOf(third)).toEqual({ made: 'succeeded', taken: 'succeeded' })
 })
 
 it('runs a step anew, and says so, when its runner was killed with the server', async () => {

@@ -124,6 +124,7 @@ function Story({ project, own, story, promotions, rollout }: StoryProps) {
         </div>
         <div className="stack wide">
           <MadeAgain own={own} story={story} />
+          <ComputedAs story={story} />
           <Ingredients story={story} />
           <Recipe story={story} />
         </div>
@@ -188,6 +189,25 @@ function MadeAgain({ own, story: { reproduced } }: { own: Version; story: Versio
           {reproduced ? (reproduced.sentence ?? reproduced.text) : 'Nobody tried yet to make it again from its record.'}
         </p>
         {reproduced?.state !== 'running' && <CommandLine command={commands.reproduce(own.model, own.version)} />}
+      </div>
+    </section>
+  )
+}
+
+/** Whether a graph computes it for its deployments, with the proof; known once it was prepared for one. */
+function ComputedAs({ story: { conversion } }: { story: VersionStory }) {
+  if (!conversion) return null
+  return (
+    <section className="card" aria-labelledby="computed-as">
+      <header>
+        <h2 id="computed-as">Computed as</h2>
+        <span className="spring" />
+        <span className="quiet">
+          <Ago at={conversion.at} />
+        </span>
+      </header>
+      <div className="body">
+        <p className="muted">{conversion.text}</p>
       </div>
     </section>
   )
