@@ -28,6 +28,8 @@ import tempfile
 
 NEW_MOUNTS, NEW_USER, NEW_PROCESSES = 0x00020000, 0x10000000, 0x20000000
 READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
+# Of statvfs and mount alike, but for relatime, which a remount keeps by itself.
+KEPT = NO_SUID | NO_DEV | NO_EXEC | os.ST_NOATIME | os.ST_NODIRATIME
 libc = ctypes.CDLL(None, use_errno=True)
 
 # Through these a runner lives on, so that it can record how its command took them.
@@ -288,12 +290,12 @@ def enter(groups):
 
 def draw(veil):
     """
-    For this process and all that come of it: hides and shows, outer before inner. What is shown is reached through a descriptor that was opened before anything was hidden; what
-    hides a folder is an empty one in memory, in which the points to show things at can be made.
+    For this process and all that come of it: hides and shows, outer before inner. What is shown is reached through a descriptor that was
+    opened before anything was hidden; what hides a folder is an empty one in memory, in which the points to show things at can be made.
     """
     check(libc.unshare(NEW_MOUNTS), "unshare")
     mount(None, "/", None, RECURSIVE | PRIVATE)
-    shown = {one["at"]: os.open(one["at"], os.O_PATH) for one in veil["mounts"] if one["kind"] == "show"}
+    shown = {one["at"]: os.open(one["at"], os.O_PATH) for one in veil["mounts"] if one["kind"] != "hide"}
     hidden = [one["at"] for one in veil["mounts"] if one["kind"] == "hide"]
     for one in veil["mounts"]:
         at = one["at"]
@@ -302,6 +304,9 @@ def draw(veil):
             continue
         make_point(at, shown[at])
         mount("/proc/self/fd/%d" % shown[at], at, None, BIND | RECURSIVE)
+        if one["kind"] == "show read-only":
+            # What the mount around it forbids may not be allowed again.
+            mount("none", at, None, REMOUNT | BIND | READ_ONLY | (os.statvfs(at).f_flag & KEPT))
     for at in hidden:
         mount("none", at, None, REMOUNT | BIND | READ_ONLY | NO_SUID | NO_DEV)
     for fd in shown.values():

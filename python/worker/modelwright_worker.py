@@ -1,6 +1,6 @@
 """Answers predictions for one MLflow model, inside the model's own Python environment.
 
-    python modelwright_worker.py MODEL_FOLDER
+    python modelwright_worker.py MODEL_FOLDER [--network]
 
 The gateway talks to it through stdin and stdout in frames: 4 bytes length of what follows, 4 bytes length of the header
 (both big endian), the header as JSON, then a body of bytes. One request is carried out at a time, in order.
@@ -31,6 +31,7 @@ import sys
 import threading
 import traceback
 
+import modelwright_apart
 import modelwright_tensors
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -43,6 +44,7 @@ class BadRequest(Exception):
 
 def main():
     requests, answers = take_over_pipes()
+    modelwright_apart.stand_apart(network="--network" in sys.argv[2:])
     die_with_parent()
     # A thread, so that the end of stdin ends the process even while the model loads or computes. It reads nothing: handing each request
     # from thread to thread would cost as much as a small model.

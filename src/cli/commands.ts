@@ -393,6 +393,7 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     )
     .option('--no-conda', 'the same as --env-manager local')
     .option('--pass-env <names>', "variables that the model's code may see, separated by commas")
+    .option('--network', "lets the model's code use the network (a model of ONNX has none)")
     .option(
       '--convert <when>',
       'to ONNX: auto (once both are proved to answer alike), on (ready only then), off',

@@ -8,6 +8,7 @@ export type ServeFlags = {
   port?: string
   host?: string
   workers: string
+  network?: boolean
   timeout: string
   name?: string
   grpcPort?: string
@@ -53,6 +54,7 @@ function settingsOf(model: string | undefined, flags: ServeFlags): ServeSettings
     ...(flags.host === undefined ? {} : { host: flags.host }),
     ...(flags.port === undefined ? {} : { port: wholeNumber('--port', flags.port, 0, 65_535) }),
     ...(flags.grpcPort === undefined ? {} : { grpcPort: wholeNumber('--grpc-port', flags.grpcPort, 0, 65_535) }),
+    network: flags.network ?? false,
     workers: wholeNumber('--workers', flags.workers, 1, 256),
     timeoutSeconds: wholeNumber('--timeout', flags.timeout, 1, 86_400),
     maxBodyBytes: wholeNumber('--max-body-mb', flags.maxBodyMb, 1, 4_000) * 1_000_000,

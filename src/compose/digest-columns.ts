@@ -45,6 +45,8 @@ export const otherDigests: Readonly<Record<string, string>> = {
   'serving_counts.digest': 'a version that served: served_versions',
   'drift_reports.digest': 'a version that served: served_versions',
   'alerts.digest': 'a version that served: served_versions',
+  'version_conversions.digest': 'a version that was to serve: desired_states',
+  'version_conversions.form_digest': 'of files that lie outside of the store',
   'drift_reports.inputs_digest': 'of what was decided from',
   'gate_verdicts.inputs_digest': 'of what was decided from',
   'promotion_decisions.inputs_digest': 'of what was decided from',

@@ -24,6 +24,7 @@ export type ServeSettings = PythonSettings & {
   port?: number
   grpcPort?: number
   workers: number
+  network: boolean
   timeoutSeconds: number
   maxBodyBytes: number
   batchRows: number
@@ -65,6 +66,7 @@ export async function startServing(settings: ServeSettings, parts: LocalModelPar
       workerEnv: passedEnvironment(settings, environment),
       folder: join(scratch, 'work'),
       workers: settings.workers,
+      network: settings.network,
       timeoutMs: settings.timeoutSeconds * 1000,
       maxBodyBytes: settings.maxBodyBytes,
       batchRows: settings.batchRows,

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
@@ -67,7 +67,12 @@ export class StepStarter {
       cwd: folders.workspace,
       command: key.command,
       env,
-      veil: { visible: this.#visible(step, folders, env, environment), seesAll: !step.isolated },
+      veil: {
+        visible: this.#visible(step, folders, env, environment),
+        // Shared with every other step of the same lock: what one wrote there would be in nobody's key.
+        readOnly: [this.#parts.bootstrapPath, ...(environment ? [dirname(environment.binPath)] : [])],
+        seesAll: !step.isolated,
+      },
       ...limitsOf(step),
     })
   }

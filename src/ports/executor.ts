@@ -53,8 +53,11 @@ export type CommandSpec = {
   command: string
   /** The whole environment: nothing of the server's own is inherited. */
   env: Record<string, string>
-  /** The paths that the command needs of what is hidden; with `seesAll` only its processes are kept apart. Absent: neither. */
-  veil?: { visible: readonly string[]; seesAll?: boolean }
+  /**
+   * The paths that the command needs of what is hidden, and those that it may read but not change, wherever they lie; with `seesAll` nothing
+   * is hidden. Absent: neither.
+   */
+  veil?: { visible: readonly string[]; readOnly?: readonly string[]; seesAll?: boolean }
   limits?: { memoryBytes?: number; cpus?: number }
 }
 

@@ -177,6 +177,8 @@ export type ServePolicy = {
   workers?: number
   /** One more of them, loaded and warmed, that takes over when another dies. */
   spare?: boolean
+  /** Whether the model's code may use the network (false). */
+  network?: boolean
   /** Of one Python process; beyond it, it is replaced. */
   memoryBytes?: number
   /** How long a client is kept waiting in all. */

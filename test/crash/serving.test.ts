@@ -143,7 +143,7 @@ describe.skipIf(!python)('what serves', { timeout: 180_000 }, () => {
     // Most rows are too large for the third model.
     const load = new Load(project, 500)
     await nextModel('3 100')
-    await project.eventually('the newcomer fails', async () => load.told.some(({ status }) => status === 500))
+    await project.eventually('the newcomer fails', async () => load.told.some(({ status }) => status === 400))
     await Promise.all([killHard(pidOf(family, 'server')), killHard(pidOf(family, 'gateway'))])
     await project.eventually('the rollout is stalled', async () => (await project.deployment()).state === 'stalled')
     const stalledAt = Date.now()

@@ -185,7 +185,8 @@ describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () =
       const seen = await project.deployment()
       return seen.state === 'stalled' && seen
     })
-    expect(answers).toContain(500)
+    // As MLflow says it; for the bounds it is a failure all the same.
+    expect(answers).toContain(400)
     expect(stalled.reason).toMatch(/failed/)
     expect(stalled.serving?.version).toBe(1)
     const after = await Promise.all([1, 2, 3, 4, 5, 6].map(() => project.predict([{ size: 300, weight: 120 }])))

@@ -547,6 +547,7 @@ const serve = map(
     queue: z.int().min(0).max(100_000).describe('a whole number from 0').optional(),
     workers: z.int().min(1).max(256).describe('a whole number from 1 to 256').optional(),
     spare: z.boolean().optional(),
+    network: z.boolean().optional(),
     memory: writtenOrNumber('an amount of memory such as 512MB or 4GB', parseBytes).optional(),
     deadline: duration.optional(),
     swap: z.enum(['auto', 'surge', 'hold']).optional(),

@@ -27,7 +27,7 @@ export function loggedRows(rows: readonly Row[], { policy, keyColumn, hash }: Lo
     const subject = policy.subject === undefined ? undefined : row[policy.subject]
     return {
       ...keyed(keyOf(input)),
-      ...(isNothing(subject) ? {} : { subject: hash(String(subject)) }),
+      ...(isNothing(subject) ? {} : { subject: hash(textOf(subject)) }),
       input,
     }
   })
@@ -58,8 +58,9 @@ export function notInLog({ fields, hash }: Pick<LogPolicy, 'fields' | 'hash'>, c
   return undefined
 }
 
-const keyed = (key: unknown): { key?: string } => (isNothing(key) ? {} : { key: String(key) })
+const keyed = (key: unknown): { key?: string } => (isNothing(key) ? {} : { key: textOf(key) })
 
 const isNothing = (value: unknown): boolean => value === undefined || value === null
 
-const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+/** A list or an object as JSON: what `String` makes of it is the same for many, and none at all for some. */
+export const textOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))

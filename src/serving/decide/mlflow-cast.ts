@@ -27,7 +27,8 @@ function numberOf(value: unknown): number | undefined {
   if (typeof value === 'number') return value
   if (typeof value === 'bigint') return Number(value)
   if (typeof value === 'boolean') return value ? 1 : 0
-  if (typeof value !== 'string' || value.trim() === '') return undefined
+  // JavaScript reads 0x3 and 0b1 as numbers, Python does not.
+  if (typeof value !== 'string' || value.trim() === '' || /^\s*0[xob]/i.test(value)) return undefined
   const number = Number(value)
   return Number.isNaN(number) && value.trim().toLowerCase() !== 'nan' ? undefined : number
 }

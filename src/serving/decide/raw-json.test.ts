@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { seededRng } from '../../math/rng.ts'
-import { rawElements, rawMember } from './raw-json.ts'
+import { rawElements, rawMember, wellFormed } from './raw-json.ts'
 
 const rng = seededRng('raw json')
 const pick = <T>(items: readonly T[]): T => items[Math.floor(rng.uniform() * items.length)]!
@@ -39,6 +39,18 @@ describe('pieces of JSON', () => {
     const text = '{"\\u0069nputs": [1], "a": {"inputs": [2]}, "inputs" :\n[3]}'
     expect(rawElements(text, rawMember(text, 'inputs')!)).toEqual(['3'])
     expect(rawElements('{"\\u0069nputs": [1]}', rawMember('{"\\u0069nputs": [1]}', 'inputs')!)).toEqual(['1'])
+  })
+
+  it('hold no half of a letter, and else what they held', () => {
+    const lone = '\ufffd'
+    for (const [written, read] of [
+      ['\\ud800', lone],
+      ['\\udfff\\ud83d\\ude00', `${lone}😀`],
+      ['\\uD83D\\uD83D\\uDE00', `${lone}😀`],
+      ['\\\\ud800', '\\ud800'],
+      ['\\\\\\ud800\\n', `\\${lone}\n`],
+    ])
+      expect(JSON.parse(wellFormed(`{"${written}":["${written}"]}`))).toEqual({ [read!]: [read] })
   })
 
   it('are none where there is no map, no member or no list', () => {

@@ -60,6 +60,17 @@ export const rawValue = (text: string, from: number): string => onOneLine(text.s
 /** Line breaks stand between values only: inside a text JSON writes them otherwise. */
 const onOneLine = (text: string): string => (/[\n\r]/.test(text) ? text.replace(/[\n\r]+/g, ' ') : text)
 
+const loneSurrogate = /\\(?:ud[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|(ud[89a-f][\da-f]{2})|.)/gi
+
+/**
+ * Halves of a letter that JSON lets stand alone become U+FFFD: DuckDB takes a line that holds one for torn.
+ * @param text valid JSON
+ */
+export const wellFormed = (text: string): string =>
+  /\\ud[89a-f]/i.test(text)
+    ? text.replace(loneSurrogate, (written, lone: string | undefined) => (lone ? '\\ufffd' : written))
+    : text
+
 function endOfValue(text: string, from: number): number {
   const first = text.charCodeAt(from)
   if (first === quote) return endOfText(text, from)

@@ -29,6 +29,7 @@ const servePolicy = z.object({
   queue: z.int().min(0).optional(),
   workers: z.int().min(1).optional(),
   spare: z.boolean().optional(),
+  network: z.boolean().optional(),
   memoryBytes: z.number().positive().optional(),
   deadlineMs: z.number().positive().optional(),
   swap: z.enum(['auto', 'surge', 'hold']).optional(),

@@ -343,11 +343,12 @@ export class EndpointVersions implements Sleeper {
 
   /** The gateway's own, and what Git says of this endpoint. */
   get #limits(): BackendSetting['limits'] {
-    const { workers, spare, memoryBytes } = this.#desired.serve ?? {}
+    const { workers, spare, memoryBytes, network } = this.#desired.serve ?? {}
     return {
       ...this.#setting.worker.limits,
       ...(workers === undefined ? {} : { workers }),
       ...(spare === undefined ? {} : { spare }),
+      ...(network === undefined ? {} : { network }),
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
     }
   }

@@ -3,6 +3,7 @@ import type { PredictionId } from '../../kernel/ids.ts'
 import { hashShare } from '../../math/hash-share.ts'
 import { Admission } from '../admission.ts'
 import { bindInputs } from '../decide/bind-inputs.ts'
+import { textOf } from '../decide/log-policy.ts'
 import { chooseVersion } from '../decide/traffic.ts'
 import { asksForExplanations, type Explainers, explainParameter } from '../explain/explainers.ts'
 import type { EndpointDesired, GatewayObserved, ServedVersion } from '../gateway-state.ts'
@@ -326,7 +327,7 @@ export class Endpoint {
     if (this.#versions.effective.length < 2) return 0
     const keyColumn = this.#desired.versions[0]?.target.inputs.key
     const key = keyColumn === undefined ? undefined : request.rows[0]?.[keyColumn]
-    return key === undefined || key === null ? this.#setting.draw() : hashShare(String(key), `traffic:${this.name}:`)
+    return key === undefined || key === null ? this.#setting.draw() : hashShare(textOf(key), `traffic:${this.name}:`)
   }
 
   #record(facts: Omit<Outcome, 'project' | 'environment'>): void {

@@ -80,6 +80,19 @@ describe('the journal writer', () => {
     expect(readFileSync(join(folder, '1-111-0.jsonl'), 'utf8')).toBe('a\n')
   })
 
+  it('writes of what nests too deep for a line its count alone, and the lines of others beside it', async () => {
+    const journal = writer()
+    await journal.open(() => false)
+    const deep = JSON.parse('['.repeat(50_000) + ']'.repeat(50_000)) as unknown
+    journal.record({ record })
+    journal.record({ record: { ...record, rows: [{ input: { a: deep } }] } })
+    journal.record({ record })
+    await journal.close()
+    const records = names().flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
+    expect(records.map((line) => (JSON.parse(line) as PredictionRecord).sampled)).toEqual([undefined, false, undefined])
+    expect([journal.written, journal.dropped]).toEqual([3, 0])
+  })
+
   it('gives each row its output, or the first row all where the model gave something else', () => {
     const rowsOf = (outputs: string) =>
       (JSON.parse(lineOf({ record, outputs: Buffer.from(outputs) })) as PredictionRecord).rows

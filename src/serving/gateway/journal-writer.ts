@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { Clock } from '../../ports/clock.ts'
-import { rawElements, rawMember, rawValue } from '../decide/raw-json.ts'
+import { rawElements, rawMember, rawValue, wellFormed } from '../decide/raw-json.ts'
 import type { PredictionRecord } from '../gateway-state.ts'
 import type { Written } from '../input-failure.ts'
 import type { ServingLog } from '../models/serving-log.ts'
@@ -107,7 +107,7 @@ export class JournalWriter {
     const lines: string[] = []
     let since = performance.now()
     for (const entry of entries) {
-      const line = lineOf(entry)
+      const line = lineInAnyCase(entry)
       if (line.length > this.#limits.lineBytes) this.dropped++
       else lines.push(line)
       // Who asks meanwhile is answered in between.
@@ -153,6 +153,16 @@ export class JournalWriter {
   }
 }
 
+/** What cannot be written as a line (values nested beyond the engine's stack) is counted without its rows; others' lines are not its matter. */
+function lineInAnyCase(entry: JournalEntry): string {
+  try {
+    return lineOf(entry)
+  } catch {
+    const { error: _, ...record } = entry.record
+    return JSON.stringify({ ...record, rows: [], sampled: false })
+  }
+}
+
 /** One output per row where the model gave a list of as many; otherwise the whole output stands at the first row, null at the rest. */
 export function lineOf({ record, outputs, written }: JournalEntry): string {
   const { rows, ...facts } = record
@@ -164,7 +174,7 @@ export function lineOf({ record, outputs, written }: JournalEntry): string {
     const output = given.each?.length === rows.length ? given.each[at] : at === 0 ? given.all : 'null'
     return `${text.slice(0, -1)},"output":${output}}`
   })
-  return `${JSON.stringify(facts).slice(0, -1)},"rows":[${texts.join()}]}`
+  return wellFormed(`${JSON.stringify(facts).slice(0, -1)},"rows":[${texts.join()}]}`)
 }
 
 function inputsAsWritten({ body, member }: Written): string[] | undefined {

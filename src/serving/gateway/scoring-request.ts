@@ -14,6 +14,8 @@ export type ScoringRequest = InputRows & Pick<ScoreQuestion, 'form' | 'body' | '
 const llmKeys = ['messages', 'prompt', 'input']
 const forms = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const
 type Row = Record<string, unknown>
+/** As Python's reader of JSON has it. Beyond, values cannot be told, compared or written down: the engine's stack ends. */
+const mostLevels = 1_000
 
 /** MLflow's scoring protocol. @throws ScoringError 415 for a content type that is not served, 400 for a malformed body */
 export async function readScoringRequest(contentType: string | undefined, body: Buffer): Promise<ScoringRequest> {
@@ -55,8 +57,25 @@ function parseObject(text: string): Row {
     const hint = /\b(NaN|-?Infinity)\b/.test(text) ? ' JSON has no NaN or Infinity: send null for a missing value.' : ''
     throw badRequest(`The body is not valid JSON: ${messageOf(error)}.${hint}`)
   }
+  // A level takes two letters at least.
+  if (text.length > 2 * mostLevels && nestsBeyond(value, mostLevels))
+    throw badRequest(`The body nests more than ${mostLevels} lists and objects.`)
   if (!isObject(value)) throw badRequest(`The body must be a JSON object with one of ${forms.join(', ')}.`)
   return value
+}
+
+/** Recursion is safe here: it ends at `levels`. */
+function nestsBeyond(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  if (Array.isArray(value)) {
+    for (const one of value) if (typeof one === 'object' && nestsBeyond(one, levels - 1)) return true
+  } else {
+    const members = value as Row
+    for (const name in members)
+      if (typeof members[name] === 'object' && nestsBeyond(members[name], levels - 1)) return true
+  }
+  return false
 }
 
 function rowsOf(body: Row): InputRows {

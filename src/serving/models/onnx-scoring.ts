@@ -131,7 +131,18 @@ function givenColumns(
 ): Map<string, readonly unknown[]> {
   if (data.kind === 'table') {
     const names = data.columns.length === 1 && wanted[0]?.unnamed ? [wanted[0].name] : data.columns
-    return new Map(names.map((name, index) => [name, data.rows.map((row) => row[index])]))
+    const given = new Map<string, readonly unknown[]>()
+    for (const [index, name] of names.entries()) {
+      if (!given.has(name))
+        given.set(
+          name,
+          data.rows.map((row) => row[index]),
+        )
+      // Of CSV the first counts: pandas calls the next one "NAME.1".
+      else if (data.form !== 'csv' && wanted.some((one) => one.name === name))
+        throw new Unsuitable(`The request has two columns "${name}".`)
+    }
+    return given
   }
   if (data.kind === 'named')
     return new Map(

@@ -19,6 +19,8 @@ export type ProcessLimits = {
   loadMs: number
   /** What the process may take; it is the pool that replaces one that took more. */
   memoryBytes?: number
+  /** Whether the model's code may use the network. */
+  network?: boolean
 }
 
 export type ProcessSetting = {
@@ -143,9 +145,10 @@ export class PythonWorker {
   #spawn(): ChildProcess {
     const { script, output, folder } = this.#setting
     const { pythonPath, modelPath } = this.#setting.served()
+    const { network = false } = this.#setting.limits()
     mkdirSync(join(folder, 'logs'), { recursive: true, mode: 0o700 })
     mkdirSync(this.#workFolder, { recursive: true, mode: 0o700 })
-    const child = spawn(pythonPath, ['-u', script, modelPath], {
+    const child = spawn(pythonPath, ['-u', script, modelPath, ...(network ? ['--network'] : [])], {
       cwd: this.#workFolder,
       env: this.#environment(pythonPath),
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -108,6 +108,10 @@ const readForm: Record<(typeof forms)[number], (data: unknown) => ScoringData> =
     const surplus = Object.keys(split).filter((key) => !['columns', 'index', 'data'].includes(key))
     if (surplus.length > 0)
       throw new MalformedBody(`dataframe_split has columns, index and data; found also: ${surplus.join(', ')}.`)
+    if (Array.isArray(split.index) && split.index.length !== split.data.length)
+      throw new MalformedBody(
+        `dataframe_split.index has ${split.index.length} values for ${split.data.length} rows of data.`,
+      )
     const rows = split.data.map((row: unknown) => (Array.isArray(row) ? row : [row]))
     const width = rows[0]?.length ?? 0
     const columns = Array.isArray(split.columns) ? split.columns.map(String) : range(width).map(String)

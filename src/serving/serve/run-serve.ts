@@ -39,6 +39,8 @@ export type ServeOptions = {
   /** For the workers' logs and working folders. */
   folder: string
   workers: number
+  /** Whether the model's code may use the network. */
+  network?: boolean
   /** Requests that are computed at once; what the model takes where it is left out. */
   concurrency?: number
   /** Requests that may wait besides (256). */
@@ -172,6 +174,7 @@ const backendSetting = (options: ServeOptions) => ({
     loadMs,
     batchRows: options.batchRows,
     batchDelayMs: options.batchDelayMs,
+    ...(options.network === undefined ? {} : { network: options.network }),
   },
   ...(options.threads === undefined ? {} : { threads: options.threads }),
 })

@@ -54,6 +54,12 @@ saved(
             raise ValueError("in no mood")
         if wish == "environment":
             return sorted(os.environ)
+        if wish.startswith("connect "):
+            import socket
+
+            socket.create_connection(("127.0.0.1", int(wish.split()[1])), 2)
+        if wish == "parent":
+            return [open("/proc/%d/environ" % os.getppid()).read()]
         return [str(one) for one in model_input]
 """,
 )

@@ -282,6 +282,17 @@ describe.skipIf(!python)('models in Python', { timeout: 120_000 }, () => {
     expect(body).not.toContain('MW_TEST_SECRET')
   })
 
+  it('runs it where it can look into no other process, and has no network unless it was given one', async () => {
+    const { body: parent } = await score('greedy', { inputs: ['parent'] })
+    expect(parent).toContain('Permission denied')
+    const connect = { inputs: [`connect ${new URL(served.echo.url).port}`] }
+    expect(await score('greedy', connect)).toMatchObject({ status: 400, body: expect.stringContaining('refused') })
+    const given = await serveModel(join(folder, 'greedy'), { pythonPath: python!, network: true })
+    const response = await post(`${given.url}/invocations`, connect, { 'content-type': 'application/json' })
+    expect([response.status, await response.json()]).toEqual([200, { predictions: connect.inputs }])
+    await given.stop()
+  })
+
   it('says what is missing where a model needs a package that is not there', async () => {
     await expect(serveModel(join(folder, 'needy'), { pythonPath: python! })).rejects.toThrow(/no_such_package_anywhere/)
     await expect(serveModel(join(folder, 'echo'), { pythonPath: '/no/python' })).rejects.toThrow(

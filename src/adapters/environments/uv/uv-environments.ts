@@ -185,7 +185,10 @@ export class UvEnvironments implements Environments {
     const file = join(path, 'requirements.lock')
     await writeFile(file, lock.requirements)
     const pip = uv
-      ? { command: uv, args: ['pip', 'install', '--python', own, '--require-hashes', '--no-deps', '-r', file] }
+      ? {
+          command: uv,
+          args: ['pip', 'install', '--python', own, '--compile-bytecode', '--require-hashes', '--no-deps', '-r', file],
+        }
       : { command: own, args: ['-m', 'pip', 'install', '--require-hashes', '--no-deps', '-r', file] }
     succeeded(
       await runTool({ ...call, ...pip }),

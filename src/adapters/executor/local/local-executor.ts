@@ -178,7 +178,13 @@ export class LocalExecutor implements Executor {
       env: { ...env, [markName]: dir },
       ...limited(this.groups, dir, limits ?? {}),
       ...(means && 'kind' in means
-        ? { veil: veilFor(means, { hidden: veil.seesAll ? [] : this.hidden, visible: veil.visible }) }
+        ? {
+            veil: veilFor(means, {
+              hidden: veil.seesAll ? [] : this.hidden,
+              visible: veil.visible,
+              readOnly: veil.readOnly ?? [],
+            }),
+          }
         : {}),
     }
     const launched = await this.launcher.launch(request)

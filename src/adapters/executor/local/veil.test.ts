@@ -153,6 +153,25 @@ describe.skipIf(!veil.holds)('a command behind the veil', () => {
     },
   )
 
+  it('reads what it is shown for reading, and cannot change it, be it hidden around or not', async () => {
+    const [inside, outside] = [join(data, 'environments', 'one'), join(top, 'packages')]
+    mkdirSync(outside, { recursive: true })
+    for (const folder of [inside, outside]) writeFileSync(join(folder, 'module.py'), 'shared\n')
+    const dir = join(data, 'work', String(count++))
+    const cwd = join(dir, 'workspace')
+    mkdirSync(cwd, { recursive: true })
+    const command = `cd "${cwd}"; for f in "${inside}" "${outside}"; do cat "$f/module.py"; echo x >> "$f/module.py"; touch "$f/new"; rm "$f/module.py"; done 2>&1 | grep -v -i "read-only"; echo mine > out`
+    const veil = { visible: [cwd, inside], readOnly: [inside, outside] }
+    await executor.start({ dir, cwd, command, env: { PATH: '/usr/bin:/bin' }, veil })
+    expect((await executor.ended(dir)).code).toBe(0)
+    expect(readFileSync(executor.logPath(dir), 'utf8')).toBe('shared\nshared\n')
+    for (const folder of [inside, outside]) {
+      expect(readFileSync(join(folder, 'module.py'), 'utf8')).toBe('shared\n')
+      expect(existsSync(join(folder, 'new'))).toBe(false)
+    }
+    expect(readFileSync(join(cwd, 'out'), 'utf8')).toBe('mine\n')
+  })
+
   it('is given time between SIGTERM and the end', async () => {
     const dir = join(data, 'work', String(count++))
     const cwd = join(dir, 'workspace')
