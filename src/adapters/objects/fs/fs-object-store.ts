@@ -38,6 +38,8 @@ import { ReceivedFiles } from './received-files.ts'
 type Durable = NonNullable<PutOptions['durable']>
 
 const clockTrustedMs = 10_000
+/** File systems stamp with a clock that goes in steps: one of them may have been about to come. */
+const tickMs = 10
 
 /**
  * Objects as read-only files `sha256/ab/cdef…` under one folder. New ones grow in `incoming/`, what has no digest yet lies in
@@ -362,9 +364,10 @@ export class FsObjectStore implements ObjectStore {
 
   /** The file system's time, which may be another machine's: looked at now and then, counted on in between. */
   async #nowMs(): Promise<number> {
-    const passed = performance.now()
-    if (this.#clock === undefined || passed - this.#clock.at > clockTrustedMs)
-      this.#clock = { at: passed, time: await this.#fileSystemTime() }
+    if (this.#clock === undefined || performance.now() - this.#clock.at > clockTrustedMs) {
+      const time = (await this.#fileSystemTime()) + tickMs
+      this.#clock = { at: performance.now(), time }
+    }
     return this.#clock.time + performance.now() - this.#clock.at
   }
 
