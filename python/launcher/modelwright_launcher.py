@@ -32,6 +32,8 @@ READ_ONLY, NO_SUID, NO_DEV, NO_EXEC, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4
 KEPT = NO_SUID | NO_DEV | NO_EXEC | os.ST_NOATIME | os.ST_NODIRATIME
 libc = ctypes.CDLL(None, use_errno=True)
 
+SIGNAL_AT_PARENTS_DEATH = 1
+
 # Through these a runner lives on, so that it can record how its command took them.
 SURVIVED = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
 # Python itself ignores these, and what is ignored stays so in the command.
@@ -186,6 +188,7 @@ def carry_out(step):
             become_root_inside()
         draw(veil)
         keeper = begin_apart()
+    step["runner"] = os.getpid()
     command = os.fork()
     if command == 0:
         become(step, veil)
@@ -218,6 +221,7 @@ def begin_apart():
     pid = os.fork()
     if pid == 0:
         try:
+            die_with_parent()
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             os.close(held)
             for fd in (0, 1, 2):
@@ -258,11 +262,16 @@ def become(step, veil):
     try:
         # What it sends to its own group (`kill 0`) must not reach the runner. The session stays: by that its processes are found.
         os.setpgid(0, 0)
+        die_with_parent()
+        if veil is None and os.getppid() != step["runner"]:
+            os._exit(NO_STEP)
         enter(step.get("groups") or [])
         if step.get("addressSpaceBytes"):
             resource.setrlimit(resource.RLIMIT_AS, (step["addressSpaceBytes"],) * 2)
         if veil is not None:
             go_behind(veil, step["cwd"])
+            # Anew: with another user namespace it may be forgotten.
+            die_with_parent()
         status = CANNOT_RUN
         for number in SURVIVED + OF_PYTHON:
             signal.signal(number, signal.SIG_DFL)
@@ -274,6 +283,14 @@ def become(step, veil):
         complain(error)
     finally:
         os._exit(status)
+
+
+def die_with_parent():
+    """
+    The kernel kills this process with the runner, before anybody can see that the runner is gone: what is not killed by then could run
+    beside the next attempt. What it started itself goes with the process id space, or is found by its mark.
+    """
+    check(libc.prctl(SIGNAL_AT_PARENTS_DEATH, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def complain(error):

@@ -45,7 +45,9 @@ export async function watchStep(
     if (left <= 0) return endForTime(parts, dir)
     if (!last || usage.elapsedMs - last.elapsedMs >= everyMs) {
       await executor.keepLogWithin(dir, parts.logBytes).catch(parts.trouble)
-      if (last) await metricsOf(parts, usage, last, sample++).then(parts.logMetrics).catch(parts.trouble)
+      // Without memory it is on its way to the command, or over.
+      if (last && usage.memoryBytes > 0)
+        await metricsOf(parts, usage, last, sample++).then(parts.logMetrics).catch(parts.trouble)
       last = usage
     }
     // A clock that is turned wakes early: then it looks again, and rests again.

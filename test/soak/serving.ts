@@ -1,4 +1,4 @@
-// `npm run soak -- serving --minutes 60`: a graph of ONNX and a model in Python, each at half of what it can take, in one gateway that is
+// `npm run soak -- serving --minutes 60`: a graph of ONNX and a model in Python, each at half (--share) of what it can take, in one gateway that is
 // a process of its own. Its memory, and that of its worker, must be flat; nothing may fail.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { type LoadReport, startLoad } from '../support/serving-load.ts'
 import { numbersOf } from './options.ts'
 import { makePythonModels } from './python-models.ts'
 
-const { minutes } = numbersOf({ minutes: 60 })
+const { minutes, share } = numbersOf({ minutes: 60, share: 0.5 })
 const python = process.env.MODELWRIGHT_TEST_PYTHON!
 const bench = new GatewayBench()
 const folder = join(bench.dataDir, 'models')
@@ -57,7 +57,7 @@ await sleep(trialSeconds * 1000)
 const capacity = (await Promise.all(trial.map((one) => one.end()))).map(({ answered }) => answered / trialSeconds)
 console.error(`capacity: ${models.map(({ name }, at) => `${name} ${Math.round(capacity[at]!)}/s`).join(', ')}`)
 
-const steady = load({ name: 'steady', closed: 0, perSecond: (at) => capacity[at]! / 2 })
+const steady = load({ name: 'steady', closed: 0, perSecond: (at) => capacity[at]! * share })
 const samples: { gateway: number; worker: number }[] = []
 const end = Date.now() + minutes * 60_000
 for (let next = Date.now(); Date.now() < end; ) {
@@ -85,7 +85,7 @@ const isGood = failed.length === 0 && isFlat(memory.gateway) && isFlat(memory.wo
 const megabytes = (bytes: number) => Math.round(bytes / 1e5) / 10
 const results = reports.map((report, at) => ({
   model: models[at]!.name,
-  perSecond: Math.round(capacity[at]! / 2),
+  perSecond: Math.round(capacity[at]! * share),
   answered: report.answered,
   failed: report.failed.length,
   meanMs: Math.round(report.meanMs * 100) / 100,

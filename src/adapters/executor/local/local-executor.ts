@@ -127,7 +127,8 @@ export class LocalExecutor implements Executor {
   async usage(dir: string): Promise<Usage | undefined> {
     const journal = readJournal(dir)
     if (journal.state !== 'started' || !isAlive(journal.runner)) return undefined
-    const now = usageOf(processesOf(markOf(resolve(dir)), journal.runner).filter((pid) => !this.isRunner(pid)))
+    const own = processesOf(markOf(resolve(dir)), journal.runner).filter((pid) => !this.isRunner(pid))
+    const now = usageOf(own)
     return {
       cpuMs: (now.cpuTicks * 1000) / ticksPerSecond,
       memoryBytes: now.memoryBytes,
