@@ -20,7 +20,8 @@ const fileOf = (project: string, witness: string, values: readonly number[]) => 
     const before = index === 0 ? 'begin;' : `$(cat o${index - 1})`
     const half = index === 0 ? '' : `tail -c 1 o${index - 1} | grep -q ";" || echo "HALF s${index}" >> ${witness};`
     const work = `${half} printf %s "${before}" > o${index}; sleep 0.15; printf "s${index}=${values[index]};" >> o${index}; cat o${index}`
-    const once = `flock -n ${witness}.lock.${project}.${index} sh -c '${work}' || { echo "TWICE s${index}" >> ${witness}; exit 9; }`
+    // A status of its own for a lock that is held: the work may end with any other, when it is killed.
+    const once = `flock -n -E 99 ${witness}.lock.${project}.${index} sh -c '${work}'; ended=$?; [ $ended != 99 ] || echo "TWICE s${index}" >> ${witness}; exit $ended`
     const deps = index === 0 ? '' : `deps: [o${index - 1}], `
     return `  s${index}:\n    run: |-\n      ${once}\n    ${deps ? `deps: [o${index - 1}]\n    ` : ''}outs: [o${index}]\n    retries: { times: 20, wait: 1ms }\n`
   }
@@ -86,8 +87,8 @@ function deedsOf(family: Family, server: OwnServer, random: () => number): (() =
     const found = (await stepProcesses(family)).filter((pid) => wanted(wordsOf(pid)))
     return found[Math.floor(random() * found.length)]
   }
-  const killRunner = async () => signal(await anyOf((words) => words.includes('runner')), 'SIGKILL')
-  const killUser = async () => signal(await anyOf((words) => !words.includes('runner')), 'SIGKILL')
+  const killRunner = async () => signal(await anyOf(isRunner), 'SIGKILL')
+  const killUser = async () => signal(await anyOf((words) => !isRunner(words)), 'SIGKILL')
   const killServer = async () => {
     await server.kill()
     server.start()
@@ -106,6 +107,9 @@ function deedsOf(family: Family, server: OwnServer, random: () => number): (() =
     ...[both(killServer, killRunner), both(killServer, killUser), both(killRunner, killUser), both(turn, killServer)],
   ]
 }
+
+/** Also its copies: on their way to the command, or keeping its process id space. */
+const isRunner = (words: string): boolean => words.includes('modelwright_launcher')
 
 function signal(pid: number | undefined, name: NodeJS.Signals): void {
   if (pid === undefined) return
