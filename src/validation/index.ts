@@ -3,6 +3,6 @@
 // check stops: executions and serving do.
 export { checkTable } from './check-table.ts'
 export type { DataReport } from './data-report.ts'
-export { checkValue, isMissing, readCell } from './decide/check-value.ts'
+export { checkValue, isMissing, missingWords, readCell } from './decide/check-value.ts'
 export { profileTable, type TableProfile } from './profile-table.ts'
 export { isTable } from './read-table.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Client, credentials } from '@grpc/grpc-js'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { digestOf } from '../../src/kernel/digest.ts'
 import { type RunningGateway, runGateway } from '../../src/serving/gateway/index.ts'
 import type { EndpointDesired, PredictionRecord } from '../../src/serving/gateway-state.ts'
@@ -133,7 +133,12 @@ describe('the gateway’s doors', () => {
     expect([bad.status, await bad.json()]).toEqual([400, { error: expect.stringContaining('"a", row 1') }])
     const [kept, refused] = [
       await recordOf(good.headers.get('x-modelwright-prediction-id')!),
-      (await records()).find(({ outcome }) => outcome === 'input refused')!,
+      // It may stand in the next write.
+      await vi.waitFor(async () => {
+        const found = (await records()).find(({ outcome }) => outcome === 'input refused')
+        expect(found).toBeDefined()
+        return found!
+      }),
     ]
     expect(kept).toMatchObject({
       outcome: 'answered',

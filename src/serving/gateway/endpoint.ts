@@ -1,4 +1,3 @@
-import type { Digest } from '../../kernel/digest.ts'
 import type { PredictionId } from '../../kernel/ids.ts'
 import { hashShare } from '../../math/hash-share.ts'
 import { Admission } from '../admission.ts'
@@ -310,10 +309,6 @@ export class Endpoint {
     return `No version of ${this.name} can answer: ${this.#versions.reasons}.`
   }
 
-  #settle(): void {
-    this.#versions.settle()
-  }
-
   /** @throws ScoringError 503 */
   #choose(request: InputRows): VersionSlot {
     const chosen = chooseVersion(this.#versions.effective, this.#placeOf(request))
@@ -336,18 +331,19 @@ export class Endpoint {
     this.#setting.journal.record(
       journalEntry({ project, environment, ...facts }, { policy, hash: this.#setting.logHash.of }),
     )
-    const broke = this.#guard.count(served.digest, facts.outcome, () => this.#someoneElse(served.digest), facts.at)
+    const broke = this.#guard.count(
+      served.digest,
+      facts.outcome,
+      () => this.#versions.someoneElseIsReady(served.digest),
+      facts.at,
+    )
     if (!broke) return
-    this.#settle()
+    this.#versions.settle()
     this.#setting.worker.log.warn(
       { endpoint: this.name, ...this.#guard.trip },
       'guard took the newcomer out of traffic',
     )
     this.#setting.tripped()
-  }
-
-  #someoneElse(digest: Digest): boolean {
-    return this.#versions.someoneElseIsReady(digest)
   }
 }
 

@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { messageOf } from '../../kernel/errors.ts'
 import { checkHost, checkToken } from '../protocols/door-checks.ts'
+import { sendMlflowError } from '../protocols/error-answers.ts'
 import {
   bodyOf,
   decoded,
-  discardRest,
   hangUpSignal,
   onlyMethods,
   send,
@@ -45,7 +44,8 @@ export async function answerHttp(
   try {
     await route(setting, way, request, response)
   } catch (error) {
-    await (way.oip === undefined ? sendError : sendOipError)(request, response, error)
+    if (way.oip === undefined) await sendMlflowError(request, response, error, 'the gateway')
+    else await sendOipError(request, response, error)
   }
 }
 
@@ -130,20 +130,3 @@ const waysIn = (gateway: Gateway): string =>
   gateway.names.length === 0
     ? 'No endpoint is deployed.'
     : `There are: ${gateway.names.map((name) => `/endpoints/${name}/invocations`).join(', ')}.`
-
-async function sendError(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  discardRest(request)
-  const told: ScoringError & { predictionId?: string } =
-    error instanceof ScoringError
-      ? error
-      : new ScoringError(500, 'INTERNAL_ERROR', `A bug in the gateway: ${messageOf(error)}`)
-  if (told.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(told.retryAfterSeconds))
-  if (told.predictionId) response.setHeader('x-modelwright-prediction-id', told.predictionId)
-  // MLflow's clients expect plain text here.
-  if (told.status === 415) return sendText(request, response, 415, told.message)
-  await sendJson(request, response, told.status, { error_code: told.errorCode, message: told.message })
-}

@@ -1,16 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InferenceStats } from '../models/inference-stats.ts'
 import { notFound, ScoringError } from '../scoring-error.ts'
-import {
-  bodyOf,
-  decoded,
-  discardRest,
-  hangUpSignal,
-  onlyMethods,
-  send,
-  sendJson,
-  warningHeader,
-} from './http-exchange.ts'
+import { toBeTold } from './error-answers.ts'
+import { bodyOf, decoded, hangUpSignal, onlyMethods, send, sendJson, warningHeader } from './http-exchange.ts'
 import type { ModelRepository, ServedName } from './model-repository.ts'
 import { readOipRequest } from './oip-request.ts'
 import { writeOipAnswer } from './oip-response.ts'
@@ -38,21 +30,8 @@ export async function answerOip(
 }
 
 export async function sendOipError(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  discardRest(request)
-  const told =
-    error instanceof ScoringError
-      ? error
-      : new ScoringError(
-          500,
-          'INTERNAL_ERROR',
-          `A bug in Modelwright: ${error instanceof Error ? error.message : error}`,
-        )
-  if (told.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(told.retryAfterSeconds))
-  await sendJson(request, response, told.status, { error: told.message })
+  const told = toBeTold(request, response, error)
+  if (told) await sendJson(request, response, told.status, { error: told.message })
 }
 
 async function route(exchange: Exchange, path: string): Promise<void> {

@@ -5,6 +5,7 @@ import { extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Digest, digestOfJson } from '../../kernel/digest.ts'
 import { AppError } from '../../kernel/errors.ts'
+import { missingWords } from '../../validation/index.ts'
 
 export type TableFormat = 'parquet' | 'csv'
 export type InputFile = { path: string; format: TableFormat; digest: Digest }
@@ -66,29 +67,6 @@ export async function folderDigest(folder: string): Promise<Digest> {
   for (const path of files.sort()) facts[path.slice(folder.length)] = await fileDigest(path)
   return digestOfJson(facts)
 }
-
-/** What pandas takes for missing, so that a table is read as `mlflow models predict` reads it. */
-const missingWords = [
-  '',
-  '#N/A',
-  '#N/A N/A',
-  '#NA',
-  '-1.#IND',
-  '-1.#QNAN',
-  '-NaN',
-  '-nan',
-  '1.#IND',
-  '1.#QNAN',
-  '<NA>',
-  'N/A',
-  'NA',
-  'NULL',
-  'NaN',
-  'None',
-  'n/a',
-  'nan',
-  'null',
-]
 
 /**
  * DuckDB's words for the table of one file.

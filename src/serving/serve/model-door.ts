@@ -1,16 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServedModel } from '../models/served-model.ts'
 import { checkHost, checkToken } from '../protocols/door-checks.ts'
-import {
-  bodyOf,
-  decoded,
-  discardRest,
-  hangUpSignal,
-  onlyMethods,
-  send,
-  sendJson,
-  sendText,
-} from '../protocols/http-exchange.ts'
+import { sendMlflowError } from '../protocols/error-answers.ts'
+import { bodyOf, decoded, hangUpSignal, onlyMethods, send, sendJson, sendText } from '../protocols/http-exchange.ts'
 import type { ModelRepository } from '../protocols/model-repository.ts'
 import { answerOip, sendOipError } from '../protocols/oip-http.ts'
 import { formOf } from '../protocols/scoring-form.ts'
@@ -48,7 +40,7 @@ export async function answerModelHttp(
     if (isOip) return await answerOip(setting, path.slice('/v2'.length), request, response)
     await route(setting, path, request, response)
   } catch (error) {
-    await (isOip ? sendOipError : sendScoringError)(request, response, error)
+    await (isOip ? sendOipError : sendMlflowError)(request, response, error)
   }
 }
 
@@ -105,24 +97,4 @@ async function invoke(
   const body = await bodyOf(request, maxBodyBytes)
   const answer = await model.score({ form, body, drop: [] }, hangUpSignal(response))
   await send(request, response, 200, answer, { 'content-type': 'application/json' })
-}
-
-async function sendScoringError(request: IncomingMessage, response: ServerResponse, error: unknown): Promise<void> {
-  if (response.headersSent) {
-    response.destroy()
-    return
-  }
-  discardRest(request)
-  const told =
-    error instanceof ScoringError
-      ? error
-      : new ScoringError(
-          500,
-          'INTERNAL_ERROR',
-          `A bug in Modelwright: ${error instanceof Error ? error.message : error}`,
-        )
-  if (told.retryAfterSeconds !== undefined) response.setHeader('retry-after', String(told.retryAfterSeconds))
-  // MLflow's clients expect plain text here.
-  if (told.status === 415) return sendText(request, response, 415, told.message)
-  await sendJson(request, response, told.status, { error_code: told.errorCode, message: told.message })
 }

@@ -13,23 +13,12 @@ export type ValueCheck = {
 export type ValueFailure = { check: 'type' | 'range' | 'values' | 'regex'; problem: string }
 
 /** What pandas reads as missing, so that a table means the same here and in the user's code. */
-const missingWords = new Set(
-  [
-    '',
-    '#N/A',
-    '#N/A N/A',
-    '#NA',
-    '-1.#IND',
-    '-1.#QNAN',
-    '-NaN',
-    '-nan',
-    '1.#IND',
-    '1.#QNAN',
-    '<NA>',
-    'N/A',
-    'NA',
-  ].concat(['NULL', 'NaN', 'None', 'n/a', 'nan', 'null']),
-)
+export const missingWords: readonly string[] = [
+  ...['', '#N/A', '#N/A N/A', '#NA', '-1.#IND', '-1.#QNAN', '-NaN', '-nan', '1.#IND', '1.#QNAN'],
+  ...['<NA>', 'N/A', 'NA', 'NULL', 'NaN', 'None', 'n/a', 'nan', 'null'],
+]
+
+const isMissingWord = new Set(missingWords)
 
 /** A value that is not there: null, undefined, NaN. Whether that is allowed is another check's matter. */
 export const isMissing = (value: unknown): boolean => value === null || value === undefined || Number.isNaN(value)
@@ -37,7 +26,7 @@ export const isMissing = (value: unknown): boolean => value === null || value ==
 /** A cell of a text table → the value that is checked: null where it is missing, a number where the check wants one and it is one. */
 export function readCell(text: string, check: Pick<ValueCheck, 'type' | 'range' | 'values'>): JsonScalar | null {
   const trimmed = text.trim()
-  if (missingWords.has(trimmed)) return null
+  if (isMissingWord.has(trimmed)) return null
   if (check.type === 'boolean') return booleanWords.get(trimmed.toLowerCase()) ?? text
   const wantsNumber = check.type === 'number' || check.type === 'integer' || (check.range !== undefined && !check.type)
   if (wantsNumber && numberPattern.test(trimmed)) return Number(trimmed)
