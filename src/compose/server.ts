@@ -136,6 +136,8 @@ function mountDoors(app: ReturnType<typeof createHttpApp>, { config, ports, slic
 }
 
 async function listen(app: ReturnType<typeof createHttpApp>, config: Config): Promise<void> {
+  // What its parts prepare may fail for reasons that have nothing to do with the address.
+  await app.ready()
   try {
     await app.listen({ host: config.host, port: config.port })
   } catch (error) {

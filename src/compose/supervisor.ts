@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
@@ -160,9 +161,7 @@ function writtenFacts(runDir: string, member: Member | 'supervisor'): MemberFact
 }
 
 export function writeFacts(runDir: string, member: string, facts: MemberFacts): void {
-  const path = join(runDir, `${member}.json`)
-  writeFileSync(`${path}.partial`, JSON.stringify(facts))
-  renameSync(`${path}.partial`, path)
+  writeFileAtomic.sync(join(runDir, `${member}.json`), JSON.stringify(facts))
 }
 
 /** A pid may have passed to a stranger, or to a Modelwright of another data folder. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import type { SecretBox } from '../access/index.ts'
 import { Mask } from './decide/mask.ts'
 
@@ -19,9 +20,7 @@ export class AttemptSecrets {
   async keep(dir: string, secrets: Record<string, string>): Promise<void> {
     const values = Object.values(secrets)
     if (values.length === 0) return
-    const beside = `${pathIn(dir)}.new`
-    await writeFile(beside, this.#box.seal(JSON.stringify(values), purposeOf(dir)), { mode: 0o600 })
-    await rename(beside, pathIn(dir))
+    await writeFileAtomic(pathIn(dir), this.#box.seal(JSON.stringify(values), purposeOf(dir)), { mode: 0o600 })
   }
 
   /** Masks nothing where there is nothing to mask, or the log was masked for good. */

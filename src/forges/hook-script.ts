@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 
 /** What the hooks learn from the environment of the one http-backend that they belong to, and from nothing else. */
 export const hookVariables = {
@@ -25,11 +26,10 @@ export async function installHooks(folder: string, nodePath: string): Promise<vo
     )
 }
 
-/** A hook that runs right now keeps the file that it opened; a file that is right is left, so that a full disk stops no start. */
+/** A hook that runs right now keeps the file that it opened; a file that is right is left, so that a full disk stops no start. Two servers on one folder may start at once. */
 async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return
-  await writeFile(`${path}.new`, text, { mode })
-  await rename(`${path}.new`, path)
+  await writeFileAtomic(path, text, { mode })
 }
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

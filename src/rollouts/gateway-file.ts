@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import { canonicalJson } from '../kernel/digest.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { EndpointDesired, GatewayDesired } from '../serving/index.ts'
@@ -41,8 +42,6 @@ export class GatewayFile {
 
   async #replace(text: string): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    const path = join(this.#folder, 'desired.json')
-    await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true })
-    await rename(`${path}.tmp`, path)
+    await writeFileAtomic(join(this.#folder, 'desired.json'), text, { mode: 0o600 })
   }
 }

@@ -1,5 +1,6 @@
-import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
@@ -137,8 +138,7 @@ export class DesiredFile {
 
   async #keepCopy(desired: GatewayDesired): Promise<void> {
     try {
-      await writeFile(`${this.#copy}.tmp`, JSON.stringify(desired), { mode: 0o600 })
-      await rename(`${this.#copy}.tmp`, this.#copy)
+      await writeFileAtomic(this.#copy, JSON.stringify(desired), { mode: 0o600 })
     } catch {
       // A full disk: the copy is older then, what is served is not.
     }

@@ -1,5 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'
 import type { ServingLog } from '../models/serving-log.ts'
@@ -141,11 +142,9 @@ export class Gateway {
     if (JSON.stringify(trips) === JSON.stringify(this.#trips)) return
     this.#trips = trips
     // By a rename: a kill in the middle of a write must not lose the trips that were kept before.
-    await writeFile(`${this.#tripsPath}.tmp`, JSON.stringify(trips), { mode: 0o600 })
-      .then(() => rename(`${this.#tripsPath}.tmp`, this.#tripsPath))
-      .catch((error: unknown) =>
-        this.#log.error({ error: String(error) }, 'a tripped guard could not be kept for a restart'),
-      )
+    await writeFileAtomic(this.#tripsPath, JSON.stringify(trips), { mode: 0o600 }).catch((error: unknown) =>
+      this.#log.error({ error: String(error) }, 'a tripped guard could not be kept for a restart'),
+    )
   }
 
   get #log(): ServingLog {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import { describeModel, formPath } from '../models/open-backend.ts'
@@ -77,9 +77,7 @@ export class ModelSizes {
       this.#isDirty = false
       const text = JSON.stringify(Object.fromEntries(this.#known))
       // A full disk: it is measured again after a restart.
-      await writeFile(`${this.#path}.tmp`, text, { mode: 0o600 })
-        .then(() => rename(`${this.#path}.tmp`, this.#path))
-        .catch(() => undefined)
+      await writeFileAtomic(this.#path, text, { mode: 0o600 }).catch(() => undefined)
     }
   }
 }

@@ -1,6 +1,7 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { AppError } from '../../kernel/errors.ts'
 
@@ -62,8 +63,7 @@ export class PartsFolder {
     ]
     for (const file of files) await syncFile(file)
     const path = join(this.path, `part-${String(facts.fromRow).padStart(12, '0')}.json`)
-    writeFileSync(`${path}.partial`, JSON.stringify(facts), { flush: true })
-    renameSync(`${path}.partial`, path)
+    writeFileAtomic.sync(path, JSON.stringify(facts))
     this.parts.push(facts)
   }
 
