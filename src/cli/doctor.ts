@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { stepAbilities } from '../compose/adapters.ts'
-import { memberFacts } from '../compose/supervisor.ts'
+import { memberFacts, membersIn } from '../compose/supervisor.ts'
 import { isAppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
 import { getHealth } from '../lineage/lineage-contract.ts'
@@ -166,8 +166,9 @@ async function space(dataDir: string): Promise<Finding> {
 
 async function family(context: CliContext): Promise<Finding[]> {
   const runDir = join(await context.dataDir(), 'run')
+  const further = membersIn(runDir).filter((name) => name.startsWith('gateway-') && memberFacts(runDir, name))
   return Promise.all(
-    (['server', 'gateway'] as const).map(async (name): Promise<Finding> => {
+    (['server', 'gateway', ...further] as const).map(async (name): Promise<Finding> => {
       const facts = memberFacts(runDir, name)
       const port = name === 'server' ? 5000 : 5001
       if (facts && (await isWell(facts.url))) return { what: name, level: 'ok', text: `${facts.url}, pid ${facts.pid}` }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig, type SettingName, settingDescriptions } from '../compose/config.ts'
 import type { CliContext } from './context.ts'
+import { wholeNumber } from './whole-number.ts'
 
 type Parts = { context: () => CliContext; end: (code: number) => void }
 type Flags = Partial<Record<SettingName, unknown>> & { data?: string }
@@ -24,17 +25,17 @@ export function processCommands(program: Command, { context, end }: Parts): void
     },
   )
 
-  withSettings(program.command('gateway').description('run the gateway alone, from its last desired state')).action(
-    async (flags: Flags) => {
+  withSettings(program.command('gateway').description('run the gateway alone, from its last desired state'))
+    .option('--number <k>', 'which of several --gateways this one is', '1')
+    .action(async ({ number, ...flags }: Flags & { number: string }) => {
       const { startGateway } = await import('../compose/gateway.ts')
       const { config } = await configOf(flags)
       const stopping = new AbortController()
-      const gateway = await startGateway(config, stopping.signal)
+      const gateway = await startGateway(config, wholeNumber('--number', number, 1, 64), stopping.signal)
       await untilTold()
       stopping.abort()
       await gateway.finished
-    },
-  )
+    })
 
   withSettings(program.command('up').description('start server and gateway and keep them running until Ctrl-C'))
     .option('--detach', 'go on in the background')

@@ -2,6 +2,7 @@ import type { ServeSettings, Serving } from '../compose/serve.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliContext } from './context.ts'
 import { localModelParts } from './local-model.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export type ServeFlags = {
   modelUri?: string
@@ -75,12 +76,6 @@ function settingsOf(model: string | undefined, flags: ServeFlags): ServeSettings
     convert: convertOf(flags.convert),
     noAuth: !flags.auth,
   }
-}
-
-function wholeNumber(flag: string, text: string, from: number, to: number): number {
-  const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (number >= from && number <= to) return number
-  throw new AppError('BadRequest', `${flag} is "${text}".`, `Say a whole number from ${from} to ${to}.`)
 }
 
 function envManagerOf(text: string): ServeSettings['envManager'] {

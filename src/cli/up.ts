@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config, SettingName } from '../compose/config.ts'
 import { rememberDataFolder } from '../compose/data-folders.ts'
-import { flagWords, memberFacts, supervise } from '../compose/supervisor.ts'
+import { familyOf, flagWords, memberFacts, supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliIo } from './io.ts'
 
@@ -70,8 +70,8 @@ type Urls = { server: string; gateway: string }
 export async function familyReady(config: Config, signal: AbortSignal, supervisor?: number): Promise<Urls | undefined> {
   for (; !signal.aborted; await sleep(50)) {
     if (supervisor !== undefined && memberFacts(config.runDir, 'supervisor')?.pid !== supervisor) continue
-    const server = memberFacts(config.runDir, 'server')
-    const gateway = memberFacts(config.runDir, 'gateway')
+    const [server, gateway, ...further] = familyOf(config).map((member) => memberFacts(config.runDir, member))
+    if (!further.every((facts) => facts !== undefined)) continue
     if (server && gateway && (await answers(`${server.url}/health`)) && (await answers(`${gateway.url}/health`)))
       return { server: server.url, gateway: gateway.url }
   }

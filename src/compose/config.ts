@@ -28,6 +28,15 @@ const settings = z.object({
   host: z.string().default('127.0.0.1').describe('address to listen on; beyond loopback every request needs a token'),
   port: z.coerce.number().int().min(0).max(65535).default(5000).describe("the server's port"),
   gatewayPort: z.coerce.number().int().min(0).max(65535).default(5001).describe("the gateway's port"),
+  gateways: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe(
+      'processes of the gateway, which share its port, its memory and the limits of deployments; each holds its own copy of a model (Linux)',
+    ),
   servingMemory: z
     .string()
     .default('60%')
@@ -176,6 +185,12 @@ export function readConfig(flags: Partial<Record<SettingName, unknown>>, environ
       'BadRequest',
       `--replica ${parsed.data.replica} needs a database that several servers may use.`,
       'Name one with --database postgres://…; SQLite belongs to one server.',
+    )
+  if (parsed.data.gateways > 1 && parsed.data.gatewayPort === 0)
+    throw new AppError(
+      'BadRequest',
+      `--gateways ${parsed.data.gateways} needs a port that they share; --gateway-port is 0.`,
+      'Name one with --gateway-port.',
     )
   const dataDir = resolve(parsed.data.dataDir)
   return {

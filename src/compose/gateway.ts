@@ -1,10 +1,11 @@
+import { AppError } from '../kernel/errors.ts'
 import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './clock.ts'
 import { type Config, machineEnvironment, servingMemoryBytes } from './config.ts'
 import { lockAsMember } from './data-folder.ts'
 import { createLog } from './log.ts'
-import { writeFacts } from './supervisor.ts'
+import { gatewayMember, writeFacts } from './supervisor.ts'
 
 /** What a gateway does not need on loopback, it does not load: after a death it is to be back soon. */
 async function ownerToken(config: Config): Promise<string> {
@@ -12,9 +13,19 @@ async function ownerToken(config: Config): Promise<string> {
   return ownerTokenAt(config.ownerTokenPath)
 }
 
-/** Starts the data plane as this process. */
-export async function startGateway(config: Config, signal: AbortSignal): Promise<RunningGateway> {
-  const lock = lockAsMember(config.runDir, 'gateway', config.environment)
+/**
+ * Starts the data plane as this process.
+ * @param number which of the `gateways` it is, from 1
+ */
+export async function startGateway(config: Config, number: number, signal: AbortSignal): Promise<RunningGateway> {
+  if (number > config.gateways)
+    throw new AppError(
+      'BadRequest',
+      `--number ${number}: of ${config.gateways} gateways none has that number.`,
+      'Say with --gateways how many there are, to each of them alike.',
+    )
+  const name = gatewayMember(number)
+  const lock = lockAsMember(config.runDir, name, config.environment)
   const log = createLog('gateway', config)
   const gateway = await runGateway({
     dataDir: config.dataDir,
@@ -25,13 +36,14 @@ export async function startGateway(config: Config, signal: AbortSignal): Promise
     signal,
     allowedHosts: config.allowedHost.split(',').filter(Boolean),
     memoryBytes: servingMemoryBytes(config),
+    process: { number, of: config.gateways },
     explainRows: config.explainRows,
     workerEnv: machineEnvironment(config.environment),
     // Beyond loopback a prediction needs a token as well.
     ...(config.loopback ? {} : { token: await ownerToken(config) }),
   })
   try {
-    writeFacts(config.runDir, 'gateway', { pid: process.pid, url: httpUrl(config.localHost, gateway.port) })
+    writeFacts(config.runDir, name, { pid: process.pid, url: httpUrl(config.localHost, gateway.port) })
   } catch (error) {
     // Predictions need no writing: a full disk must not keep them from being answered.
     log.error({ err: error }, 'it cannot be written down that the gateway runs')

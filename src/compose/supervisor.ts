@@ -1,16 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
+import { cannotListen } from '../kernel/listening.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
 import type { Config, SettingName } from './config.ts'
 import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
 
-export const family = ['server', 'gateway'] as const
-export type Member = (typeof family)[number]
+/** Of several gateways the first is `gateway`, the next `gateway-2`. */
+export type Member = 'server' | 'gateway' | `gateway-${number}`
+
+export const gatewayMember = (number: number): Member => (number === 1 ? 'gateway' : `gateway-${number}`)
+
+/** The server and as many gateways as are configured. */
+export const familyOf = ({ gateways }: Pick<Config, 'gateways'>): Member[] => [
+  'server',
+  ...Array.from({ length: gateways }, (_, at) => gatewayMember(at + 1)),
+]
 
 /** What each process of the family writes about itself under run/. */
 export type MemberFacts = { pid: number; url: string }
@@ -44,7 +54,8 @@ export async function supervise({ config, flags, program, signal, say }: Supervi
     writeFacts(config.runDir, 'supervisor', { pid: process.pid, url: '' })
     const failed = new AbortController()
     const options = { config, flags, program, say, signal: AbortSignal.any([signal, failed.signal]) }
-    const keeping = family.map((member) => keep(member, options).finally(() => failed.abort()))
+    if (config.gateways > 1) await refuseTakenPort(config)
+    const keeping = familyOf(config).map((member) => keep(member, options).finally(() => failed.abort()))
     // The other one is ended before the reason is told.
     for (const end of await Promise.allSettled(keeping)) if (end.status === 'rejected') throw end.reason
   } catch (error) {
@@ -99,7 +110,9 @@ function couldNotStart(member: Member, code: string, lastWords: LastWords | unde
 function start(member: Member, { config, flags, program }: SupervisorOptions): ChildProcess {
   const log = openLog(config, member)
   try {
-    return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, member, ...flagWords(flags)], {
+    const [command, number] = member.split('-')
+    const words = [command!, ...(number === undefined ? [] : ['--number', number]), ...flagWords(flags)]
+    return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...words], {
       stdio: ['ignore', log, log],
       env: { ...config.environment, [supervisorVariable]: String(process.pid) },
     })
@@ -185,13 +198,32 @@ export async function endFamily(runDir: string): Promise<boolean> {
 }
 
 async function endMembers(runDir: string): Promise<boolean> {
-  // Told by the lock, so that one is found too that has not come to write its facts.
-  const running = family.flatMap((member) => {
+  // Told by the lock, so that one is found too that has not come to write its facts; an earlier family may have had more gateways.
+  const running = membersIn(runDir).flatMap((member) => {
     const holder = lockHolder(runDir, member)
     return (holder === 'unknown' ? memberFacts(runDir, member)?.pid : holder) ?? []
   })
   await Promise.all(running.map((pid) => endProcess(pid)))
   return running.length > 0
+}
+
+/** All that ever ran on this data folder, and their numbers. */
+export function membersIn(runDir: string): Member[] {
+  const names = existsSync(runDir) ? readdirSync(runDir) : []
+  return names
+    .flatMap((name) => /^(server|gateway|gateway-\d+)\.lock$/.exec(name)?.[1] ?? [])
+    .sort(new Intl.Collator('en', { numeric: true }).compare) as Member[]
+}
+
+/** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken */
+async function refuseTakenPort({ host, gatewayPort: port }: Config): Promise<void> {
+  const probe = createServer()
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch(
+    (error) => {
+      throw cannotListen({ host, port }, { host: '--host', port: '--gateway-port' }, error)
+    },
+  )
+  await new Promise((resolve) => probe.close(resolve))
 }
 
 async function endProcess(pid: number): Promise<void> {

@@ -76,6 +76,8 @@ export type NotLoaded = {
 /** What the gateway says of itself at `GET /status`: read by the reconciler, never stored by the gateway. */
 export type GatewayObserved = {
   revision: number
+  /** Where it is several processes: how many it should be, and the numbers of those that answered; all the rest is of these together. */
+  processes?: { of: number; answering: number[] }
   startedAt: EpochMs
   /** Why `desired.json` as it stands is not what is served: it cannot be read. The last good one goes on. */
   problem?: string

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -20,14 +20,22 @@ export class LogHash {
   }
 }
 
-/** Gateway and server may both be the first to need it: the file that stands is the key. */
+/** Gateways and server may all be the first to need it: the file that stands is the key, and it never stands there half written. */
 function keyIn(folder: string): string {
   const path = join(folder, 'log-hash.key')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (!existsSync(path)) makeKey(path)
+  return readFileSync(path, 'utf8').trim()
+}
+
+function makeKey(path: string): void {
+  const beside = `${path}.${process.pid}`
+  writeFileSync(beside, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
   try {
-    writeFileSync(path, randomBytes(32).toString('hex'), { flag: 'wx', mode: 0o600, flush: true })
+    linkSync(beside, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(beside)
   }
-  return readFileSync(path, 'utf8').trim()
 }

@@ -1,13 +1,15 @@
-// The gateway as a process of its own, for tests that kill it: node gateway-process.ts DATA_FOLDER; prints its address.
+// The gateway as a process of its own, for tests that kill it: node gateway-process.ts DATA_FOLDER [PORT NUMBER OF]; prints its address.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runGateway } from '../../src/serving/gateway/index.ts'
 
+const [dataDir, port = '0', number = '1', of = '1'] = process.argv.slice(2)
 const stop = new AbortController()
 process.once('SIGTERM', () => stop.abort())
 const gateway = await runGateway({
-  dataDir: process.argv[2]!,
+  dataDir: dataDir!,
   host: '127.0.0.1',
-  port: 0,
+  port: Number(port),
+  process: { number: Number(number), of: Number(of) },
   log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   clock: {
     now: () => Date.now(),

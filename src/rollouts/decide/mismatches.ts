@@ -26,6 +26,9 @@ export function mismatches(
   if (wanted.missing) return [wanted.missing]
   if (!wanted.endpoint) return []
   if (!observed) return ['the gateway does not answer']
+  const { processes } = observed
+  if (processes && processes.answering.length < processes.of)
+    return [`${processes.of - processes.answering.length} of ${processes.of} processes of the gateway do not answer`]
   if (observed.problem) return [`the gateway cannot read its file: ${observed.problem}`]
   if (observed.revision < wanted.revision)
     return now - wanted.writtenAt < graceMs

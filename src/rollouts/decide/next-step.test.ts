@@ -331,6 +331,10 @@ describe('what the gateway is told', () => {
     expect(mismatches(place, wanted, { ...observed, revision: 7 }, 2000)).toEqual([
       'the gateway does not know this deployment',
     ])
+    const processes = { of: 3, answering: [1, 3] }
+    expect(mismatches(place, wanted, { ...observed, revision: 7, processes }, 2000)).toEqual([
+      '1 of 3 processes of the gateway do not answer',
+    ])
   })
 
   it('sends a version straight back only if it served before the present one', () => {

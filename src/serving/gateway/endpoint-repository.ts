@@ -1,12 +1,22 @@
+import { mergeStats } from '../decide/merge-gateways.ts'
 import type { ModelRepository, ServedName } from '../protocols/model-repository.ts'
 import { ScoringError } from '../scoring-error.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { GatewayShare } from './siblings.ts'
 
 /**
  * The endpoints as models of the Open Inference Protocol. Below its own path an endpoint's model has the name that Git gives it; on
  * the gateway as a whole it is `PROJECT.ENVIRONMENT`, because two environments serve models of one name.
+ * @param others what the other processes of the gateway tell when they are asked
  */
-export function repositoryOf(endpoints: readonly Endpoint[], serverVersion: string, byModel: boolean): ModelRepository {
+export function repositoryOf(
+  endpoints: readonly Endpoint[],
+  {
+    serverVersion,
+    byModel,
+    others,
+  }: { serverVersion: string; byModel: boolean; others: () => Promise<GatewayShare[]> },
+): ModelRepository {
   const list = () => endpoints.map((one) => (byModel ? one.served : named(one.served, one.name.replace('/', '.'))))
   const refused = (): never => {
     throw new ScoringError(400, 'PERMISSION_DENIED', 'What is loaded here is what Git says; a commit changes it.')
@@ -21,6 +31,13 @@ export function repositoryOf(endpoints: readonly Endpoint[], serverVersion: stri
       const all = list()
       const byOwnName = endpoints.filter((one) => one.served.name === name)
       return all.find((one) => one.name === name) ?? (byOwnName.length === 1 ? byOwnName[0]!.served : undefined)
+    },
+    statistics: async (models) => {
+      const shares = await others()
+      return models.map(({ stats }) => {
+        const { name } = endpoints.find((one) => one.stats === stats)!
+        return mergeStats([stats, ...shares.flatMap(({ endpoints: theirs }) => theirs[name]?.stats ?? [])])
+      })
     },
     load: async () => refused(),
     unload: async () => refused(),

@@ -21,7 +21,7 @@ import { RandomPool } from '../random-pool.ts'
 import { invalidInput, unavailable } from '../scoring-error.ts'
 import type { Tensor } from '../tensor.ts'
 import { EndpointVersions } from './endpoint-versions.ts'
-import { GuardState, type Trip } from './guard-state.ts'
+import { GuardState, type GuardTally, type Trip } from './guard-state.ts'
 import { imputedQuestion, imputedTensors } from './imputed-request.ts'
 import { InputCounts } from './input-counts.ts'
 import { journalEntry, type Outcome } from './journal-entry.ts'
@@ -267,6 +267,25 @@ export class Endpoint {
     return this.#guard.trip
   }
 
+  get stats(): InferenceStats {
+    return this.#stats
+  }
+
+  /** What other processes of the gateway must know of this endpoint beside its state. */
+  get tally(): GuardTally {
+    return this.#guard.tally
+  }
+
+  get isWatching(): boolean {
+    return this.#guard.isWatching
+  }
+
+  /** What those processes counted, and the trip of one of them. */
+  hear(tallies: readonly GuardTally[], trip: Trip | undefined): void {
+    this.#guard.hear(tallies)
+    if (trip && this.#versions.someoneElseIsReady(trip.newcomer) && this.#guard.follow(trip)) this.#tookOut()
+  }
+
   get isServing(): boolean {
     return this.#versions.isAble
   }
@@ -337,7 +356,10 @@ export class Endpoint {
       () => this.#versions.someoneElseIsReady(served.digest),
       facts.at,
     )
-    if (!broke) return
+    if (broke) this.#tookOut()
+  }
+
+  #tookOut(): void {
     this.#versions.settle()
     this.#setting.worker.log.warn(
       { endpoint: this.name, ...this.#guard.trip },

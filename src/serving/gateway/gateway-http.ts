@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { GatewayObserved } from '../gateway-state.ts'
 import { checkHost, checkToken } from '../protocols/door-checks.ts'
 import { sendMlflowError } from '../protocols/error-answers.ts'
 import {
@@ -11,18 +12,20 @@ import {
   sendText,
   warningHeader,
 } from '../protocols/http-exchange.ts'
-import type { ModelRepository } from '../protocols/model-repository.ts'
 import { answerOip, sendOipError } from '../protocols/oip-http.ts'
 import { ScoringError } from '../scoring-error.ts'
 import type { Endpoint } from './endpoint.ts'
 import { repositoryOf } from './endpoint-repository.ts'
 import type { Gateway } from './gateway.ts'
-import type { JournalWriter } from './journal-writer.ts'
 import { readScoringRequest } from './scoring-request.ts'
+import type { GatewayShare } from './siblings.ts'
 
 export type DoorSetting = {
   gateway: Gateway
-  journal: JournalWriter
+  /** Of all processes of the gateway. */
+  status: () => Promise<GatewayObserved>
+  /** What the other processes tell when they are asked. */
+  others: () => Promise<GatewayShare[]>
   version: string
   maxBodyBytes: number
   now: () => number
@@ -71,7 +74,7 @@ async function route(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { gateway, version, journal } = setting
+  const { gateway, version } = setting
   const { path, rest, oip } = way
   if (path !== '/health') checkHost(request, setting.allowedHosts)
   if (!openPaths.has(path)) checkToken(request.headers.authorization, setting.token)
@@ -90,16 +93,16 @@ async function route(
       return sendText(request, response, 200, version)
     case '/status':
       isGet()
-      return sendJson(request, response, 200, gateway.status(journal))
+      return sendJson(request, response, 200, await setting.status())
     default:
       throw new ScoringError(404, 'ENDPOINT_NOT_FOUND', `There is nothing at ${path}. ${waysIn(gateway)}`)
   }
 }
 
 function oipSetting(setting: DoorSetting, { endpoint }: Way) {
-  const { gateway, version, maxBodyBytes, now } = setting
+  const { gateway, version, maxBodyBytes, now, others } = setting
   const endpoints = endpoint === undefined ? gateway.endpoints : [endpointNamed(gateway, endpoint)]
-  const repository: ModelRepository = repositoryOf(endpoints, version, endpoint !== undefined)
+  const repository = repositoryOf(endpoints, { serverVersion: version, byModel: endpoint !== undefined, others })
   return { repository, maxBodyBytes, now }
 }
 

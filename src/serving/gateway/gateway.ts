@@ -2,12 +2,14 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import writeFileAtomic from 'write-file-atomic'
 import type { EpochMs } from '../../kernel/time.ts'
+import { shareOfLimits } from '../decide/share-of-limits.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'
 import type { ServingLog } from '../models/serving-log.ts'
 import { DesiredFile } from './desired-file.ts'
 import { Endpoint, type EndpointSetting } from './endpoint.ts'
 import type { Trip } from './guard-state.ts'
 import type { JournalWriter } from './journal-writer.ts'
+import type { GatewayShare } from './siblings.ts'
 
 /** The endpoints that `desired.json` names, kept as it says. */
 export class Gateway {
@@ -22,10 +24,13 @@ export class Gateway {
   readonly #folder: string
   readonly #startedAt: EpochMs
   readonly #setting: Omit<EndpointSetting, 'tripped'>
+  readonly #processes: number
 
-  constructor(folder: string, setting: Omit<EndpointSetting, 'tripped'>) {
+  /** @param processes that share the gateway's work, this one among them */
+  constructor(folder: string, setting: Omit<EndpointSetting, 'tripped'>, processes = 1) {
     this.#folder = folder
     this.#setting = setting
+    this.#processes = processes
     this.#file = new DesiredFile(folder)
     this.#tripsPath = join(folder, 'guard-trips.json')
     this.#startedAt = setting.worker.clock.now()
@@ -102,13 +107,38 @@ export class Gateway {
     }
   }
 
+  /** Whether what the other processes count can matter here. */
+  get isWatching(): boolean {
+    return this.endpoints.some((endpoint) => endpoint.isWatching)
+  }
+
+  /** What the other processes of the gateway are told. */
+  share(journal: JournalWriter): GatewayShare {
+    const endpoints = this.endpoints.map(({ name, stats, tally }) => [name, { stats, guard: tally }])
+    return { observed: this.status(journal), endpoints: Object.fromEntries(endpoints) }
+  }
+
+  /** A trip counts where both have read the same: what an older desired state tripped says nothing of this one. */
+  hear(shares: readonly GatewayShare[]): void {
+    const same = shares.filter(({ observed }) => observed.revision === this.#revision)
+    for (const endpoint of this.#endpoints.values()) {
+      const tallies = same.flatMap(({ endpoints }) => endpoints[endpoint.name]?.guard ?? [])
+      const trips = same.flatMap(
+        ({ observed }) =>
+          observed.endpoints.find((one) => `${one.project}/${one.environment}` === endpoint.name)?.guardTripped ?? [],
+      )
+      endpoint.hear(tallies, trips[0])
+    }
+  }
+
   async stop(patienceMs: number): Promise<void> {
     await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.stop(patienceMs)))
   }
 
   async #apply(desired: GatewayDesired): Promise<void> {
     const named = new Set<string>()
-    for (const wanted of desired.endpoints) {
+    for (const whole of desired.endpoints) {
+      const wanted = { ...whole, ...(whole.serve ? { serve: shareOfLimits(whole.serve, this.#processes) } : {}) }
       const name = `${wanted.project}/${wanted.environment}`
       named.add(name)
       const known = this.#endpoints.get(name)

@@ -2,9 +2,11 @@ import { mkdirSync, watch } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { AppError } from '../../kernel/errors.ts'
 import { cannotListen, httpUrl } from '../../kernel/listening.ts'
 import { seededRng } from '../../math/rng.ts'
 import type { Clock } from '../../ports/clock.ts'
+import { mergeObserved } from '../decide/merge-gateways.ts'
 import { Explainers } from '../explain/explainers.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
 import { LogHash } from '../log-hash.ts'
@@ -20,6 +22,7 @@ import { answerHttp } from './gateway-http.ts'
 import { type JournalLimits, JournalWriter, journalLimits } from './journal-writer.ts'
 import { MemoryBudget } from './memory-budget.ts'
 import { ModelSizes } from './model-sizes.ts'
+import { type GatewayNumber, Siblings } from './siblings.ts'
 import type { LineLimits } from './waiting-line.ts'
 
 export type GatewayOptions = {
@@ -40,8 +43,10 @@ export type GatewayOptions = {
   seed?: number | string
   workerEnv?: Record<string, string>
   limits?: Partial<WorkerLimits & { drainMs: number; maxBodyBytes: number; line: LineLimits & { waitMs: number } }>
-  /** What all models together may take; absent: whatever there is. */
+  /** What all models together may take, of all processes of the gateway; absent: whatever there is. */
   memoryBytes?: number
+  /** Where several processes share the port: which of them this is. They share out memory and limits. */
+  process?: GatewayNumber
   /** Most rows that one request may ask to explain (1,000). */
   explainRows?: number
   journal?: Partial<JournalLimits>
@@ -50,6 +55,7 @@ export type GatewayOptions = {
 export type RunningGateway = {
   url: string
   port: number
+  /** Of this process alone. */
   status(): GatewayObserved
   /** Resolves when everything has ended after the signal. */
   finished: Promise<void>
@@ -72,23 +78,28 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const limits = { ...defaultLimits, ...options.limits }
   const folder = join(options.dataDir, 'gateway')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const rng = seededRng(options.seed ?? clock.now())
+  const self = options.process ?? { number: 1, of: 1 }
+  const rng = seededRng(options.seed ?? `${clock.now()} ${self.number}`)
   const journal = new JournalWriter(join(folder, 'journal'), clock, log, { ...journalLimits, ...options.journal })
   const sizes = new ModelSizes(folder, () => clock.now())
-  const gateway = new Gateway(folder, {
+  const setting = {
     worker: { clock, log, limits, script: workerScript(), folder, env: options.workerEnv ?? {} },
     journal,
     draw: rng.uniform,
     logHash: new LogHash(folder),
     drainMs: limits.drainMs,
-    budget: new MemoryBudget(options.memoryBytes),
+    budget: new MemoryBudget(options.memoryBytes === undefined ? undefined : options.memoryBytes / self.of),
     sizes,
     line: limits.line,
     explainers: new Explainers(options.explainRows === undefined ? {} : { rows: options.explainRows }),
-  })
+  }
+  const gateway = new Gateway(folder, setting, self.of)
+  const siblings = new Siblings(folder, self, () => gateway.share(journal))
+  const others = async () => (await siblings.shares()).map(({ share }) => share)
   const door = {
     gateway,
-    journal,
+    status: () => statusOf(self, gateway.status(journal), siblings),
+    others,
     version: options.version ?? 'modelwright',
     now: () => clock.now(),
     maxBodyBytes: limits.maxBodyBytes,
@@ -111,17 +122,18 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     )
   })
   const grpc = new LateGrpc({
-    repository: () => repositoryOf(gateway.endpoints, door.version, false),
+    repository: () => repositoryOf(gateway.endpoints, { serverVersion: door.version, byModel: false, others }),
     maxBodyBytes: limits.maxBodyBytes,
     now: door.now,
     token: options.token,
   })
   const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   // First of all: a second gateway on this port must not touch the journal of the first.
-  await listen(server, options.host, options.port)
+  await listen(server, { host: options.host, port: options.port, reusePort: self.of > 1 })
   await journal
     .open(isAlive)
     .then(() => gateway.open())
+    .then(() => siblings.open())
     .catch((error: unknown) => {
       opened.reject(error)
       throw error
@@ -131,10 +143,12 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     followDesired(gateway, folder, options),
     every(250, options, () => gateway.expire(clock.now())),
     every(100, options, () => journal.flush()),
+    self.of === 1 ? undefined : every(500, options, async () => gateway.isWatching && gateway.hear(await others())),
   ])
   const { port } = server.address() as AddressInfo
   log.info({ host: options.host, port }, 'gateway listens')
   const finished = loops
+    .then(() => siblings.close())
     .then(() => shutDown(server, grpc, gateway, journal, limits.drainMs, dropSilent))
     .then(() => sizes.settled())
     .then(() => log.info({}, 'gateway ended'))
@@ -159,12 +173,32 @@ async function shutDown(
   await closed
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+/** All processes of the gateway as one, and which of them answered. */
+async function statusOf(self: GatewayNumber, own: GatewayObserved, siblings: Siblings): Promise<GatewayObserved> {
+  if (self.of === 1) return own
+  const shares = [...(await siblings.shares()), { number: self.number, share: { observed: own } }]
+  const answering = shares.sort((a, b) => a.number - b.number)
+  return {
+    ...mergeObserved(answering.map(({ share }) => share.observed)),
+    processes: { of: self.of, answering: answering.map(({ number }) => number) },
+  }
+}
+
+function listen(server: Server, at: { host: string; port: number; reusePort: boolean }): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) =>
-      reject(cannotListen({ host, port }, { host: '--host', port: '--gateway-port' }, error)),
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ENOTSUP'
+          ? new AppError(
+              'NotYetSupported',
+              'This system does not let several processes share a port.',
+              'Run one gateway (--gateways 1), or run it on Linux.',
+              { cause: error },
+            )
+          : cannotListen(at, { host: '--host', port: '--gateway-port' }, error),
+      ),
     )
-    server.listen(port, host, () => resolve())
+    server.listen(at, () => resolve())
   })
 }
 

@@ -1,3 +1,4 @@
+import type { InferenceCounts } from '../decide/merge-gateways.ts'
 import type { InferenceStats } from '../models/inference-stats.ts'
 import type { BackendState } from '../models/model-backend.ts'
 import type { ModelFacts } from '../models/model-facts.ts'
@@ -10,6 +11,8 @@ export type ModelRepository = {
   readonly isReady: boolean
   list(): ServedName[]
   find(name: string): ServedName | undefined
+  /** What they answered in all, in the order asked: this process alone may not be all that serves them. */
+  statistics(models: readonly ServedName[]): Promise<InferenceCounts[]>
   /** @throws ScoringError where it is not allowed here, or the model cannot be loaded */
   load(name: string): Promise<void>
   unload(name: string): Promise<void>
@@ -22,6 +25,7 @@ export type ServedName = {
   readonly facts: ModelFacts
   readonly state: BackendState | 'unloaded'
   readonly reason: string | undefined
+  /** What this process counts. */
   readonly stats: InferenceStats
   /** @throws ScoringError */
   infer(request: OipRequest, signal?: AbortSignal): Promise<Inferred>

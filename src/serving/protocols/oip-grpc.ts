@@ -15,7 +15,7 @@ import { ScoringError } from '../scoring-error.ts'
 import { checkToken } from './door-checks.ts'
 import type { ModelRepository } from './model-repository.ts'
 import { type InferMessage, readInferMessage, writeInferMessage } from './oip-grpc-messages.ts'
-import { extensions, findModel, indexOf, modelFacts, notReady, statsOf } from './oip-http.ts'
+import { extensions, findModel, indexOf, modelFacts, notReady, statisticsOf } from './oip-http.ts'
 import { oipMethods } from './oip-proto.ts'
 import { timedInference } from './timed-inference.ts'
 
@@ -88,9 +88,10 @@ export class GrpcDoor {
       }),
       ModelInfer: unary((question: InferMessage, signal) => this.#infer(question, signal)),
       ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
-      ModelStatistics: unary(({ name, version }: Named) => ({
-        model_stats: (name === '' ? repository().list() : [findModel(repository(), name, version)]).map(statsOf),
-      })),
+      ModelStatistics: unary(({ name, version }: Named) => {
+        const models = repository()
+        return statisticsOf(models, name === '' ? models.list() : [findModel(models, name, version)])
+      }),
       RepositoryIndex: unary(({ ready }: { ready: boolean }) => ({ models: indexOf(repository(), ready) })),
       RepositoryModelLoad: unary(async (question: RepositoryQuestion) => {
         await repository().load(modelNamed(question))

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { InferenceStats } from '../models/inference-stats.ts'
+import type { InferenceCounts } from '../decide/merge-gateways.ts'
 import { notFound, ScoringError } from '../scoring-error.ts'
 import { toBeTold } from './error-answers.ts'
 import { bodyOf, decoded, hangUpSignal, onlyMethods, send, sendJson, warningHeader } from './http-exchange.ts'
@@ -49,7 +49,7 @@ async function route(exchange: Exchange, path: string): Promise<void> {
 
 async function ask({ request, response }: Exchange, answer: () => unknown, status = 200): Promise<void> {
   onlyMethods(request, response, 'GET', 'HEAD')
-  await sendJson(request, response, status, answer())
+  await sendJson(request, response, status, await answer())
 }
 
 const serverFacts = ({ repository: { serverVersion } }: Exchange) => ({
@@ -71,13 +71,13 @@ async function models(exchange: Exchange, parts: string[]): Promise<void> {
   const { repository: models } = exchange
   if (parts.length === 0) return ask(exchange, () => ({ models: models.list().map(({ name }) => name) }))
   if (parts.length === 1 && parts[0] === 'stats' && !models.find('stats'))
-    return ask(exchange, () => ({ model_stats: models.list().map(statsOf) }))
+    return ask(exchange, () => statisticsOf(models, models.list()))
   const { model, rest } = modelOf(models, parts)
   const [what] = rest
   if (rest.length > 1 || (what !== undefined && !['ready', 'infer', 'stats'].includes(what)))
     throw notFound(`There is nothing at /v2/models/${parts.join('/')}.`)
   if (what === 'infer') return infer(exchange, model)
-  if (what === 'stats') return ask(exchange, () => ({ model_stats: [statsOf(model)] }))
+  if (what === 'stats') return ask(exchange, () => statisticsOf(models, [model]))
   const ready = model.state === 'ready'
   if (what === 'ready') return ask(exchange, () => ({ name: model.name, ready }), ready ? 200 : 503)
   if (!ready && model.facts.platform === '') throw notReady(model)
@@ -181,8 +181,13 @@ const stateWord: Record<ServedName['state'], string> = {
 }
 
 /** In the form of Triton's statistics extension; times in ns. */
-export function statsOf({ name, version, stats }: ServedName) {
-  const duration = ({ count, ms }: InferenceStats['success']) => ({ count, ns: Math.round(ms * 1e6) })
+export async function statisticsOf(repository: ModelRepository, models: readonly ServedName[]) {
+  const counts = await repository.statistics(models)
+  return { model_stats: models.map((model, at) => modelStats(model, counts[at]!)) }
+}
+
+function modelStats({ name, version }: ServedName, stats: InferenceCounts) {
+  const duration = ({ count, ms }: InferenceCounts['success']) => ({ count, ns: Math.round(ms * 1e6) })
   const none = { count: 0, ns: 0 }
   return {
     name,

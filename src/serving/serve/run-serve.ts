@@ -190,6 +190,7 @@ function repositoryOf(model: ServedModel, serverVersion: string, changed: EventT
     },
     list: () => [model],
     find: (name) => (answersTo(model, name) ? model : undefined),
+    statistics: async (models) => models.map(({ stats }) => stats),
     load: async (name) => {
       known(name)
       model.load()

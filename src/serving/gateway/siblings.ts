@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import writeFileAtomic from 'write-file-atomic'
+import type { InferenceCounts } from '../decide/merge-gateways.ts'
+import type { GatewayObserved } from '../gateway-state.ts'
+import { checkToken } from '../protocols/door-checks.ts'
+import type { GuardTally } from './guard-state.ts'
+
+/** What one of several gateway processes tells the others of itself; endpoints by `PROJECT/ENVIRONMENT`. */
+export type GatewayShare = {
+  observed: GatewayObserved
+  endpoints: Record<string, { stats: InferenceCounts; guard: GuardTally }>
+}
+
+/** Which of how many, from 1. */
+export type GatewayNumber = { number: number; of: number }
+
+type Address = { port: number; token: string }
+
+const patienceMs = 1_000
+
+/**
+ * The gateway processes of one data folder share a port; the kernel gives each connection to one of them. Each answers the others at a
+ * door of its own on loopback, whose port and token stand in a file that only this user can read, so that whoever is asked for
+ * the state of the gateway can tell that of all.
+ */
+export class Siblings {
+  readonly #folder: string
+  readonly #self: GatewayNumber
+  readonly #share: () => GatewayShare
+  readonly #door: Server
+  readonly #token = randomBytes(32).toString('hex')
+
+  constructor(folder: string, self: GatewayNumber, share: () => GatewayShare) {
+    this.#folder = join(folder, 'siblings')
+    this.#self = self
+    this.#share = share
+    this.#door = createServer((request, response) => {
+      try {
+        checkToken(request.headers.authorization, this.#token)
+        response.setHeader('content-type', 'application/json').end(JSON.stringify(this.#share()))
+      } catch {
+        response.writeHead(401).end()
+      }
+    })
+  }
+
+  async open(): Promise<void> {
+    if (this.#self.of === 1) return
+    await new Promise<void>((resolve, reject) => this.#door.once('error', reject).listen(0, '127.0.0.1', resolve))
+    // It must not keep a process that has answered everything.
+    this.#door.unref()
+    const address: Address = { port: (this.#door.address() as AddressInfo).port, token: this.#token }
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
+    await writeFileAtomic(this.#fileOf(this.#self.number), JSON.stringify(address), { mode: 0o600 })
+  }
+
+  /** Of those that answer within a second, with their numbers; without our own. */
+  async shares(): Promise<{ number: number; share: GatewayShare }[]> {
+    const numbers = Array.from({ length: this.#self.of }, (_, at) => at + 1).filter((one) => one !== this.#self.number)
+    const asked = numbers.map(async (number) => {
+      const share = await this.#ask(number).catch(() => undefined)
+      return share ? [{ number, share }] : []
+    })
+    return (await Promise.all(asked)).flat()
+  }
+
+  close(): void {
+    this.#door.close()
+    this.#door.closeAllConnections()
+  }
+
+  async #ask(number: number): Promise<GatewayShare | undefined> {
+    const { port, token } = JSON.parse(readFileSync(this.#fileOf(number), 'utf8')) as Address
+    const answer = await fetch(`http://127.0.0.1:${port}/`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(patienceMs),
+    })
+    return answer.ok ? ((await answer.json()) as GatewayShare) : undefined
+  }
+
+  #fileOf(number: number): string {
+    return join(this.#folder, `${number}.json`)
+  }
+}
