@@ -66,7 +66,7 @@ export const pythonOf =
   (planner: Planner, environments: Environments): PreparationParts['ensurePython'] =>
   async (lockDigest) => {
     if (lockDigest === 'none') return 'python3'
-    const lock = await planner.lockByDigest(lockDigest)
+    const lock = await planner.locks.byDigest(lockDigest)
     if (!lock)
       throw new AppError(
         'EnvironmentFailed',
@@ -80,7 +80,7 @@ export const pythonOf =
 export const converterPythonOf =
   (planner: Planner, environments: Environments): VersionConversionsParts['converterPython'] =>
   async (lockDigest, signal) => {
-    const own = await planner.lockByDigest(lockDigest)
+    const own = await planner.locks.byDigest(lockDigest)
     if (!own) return pythonOf(planner, environments)(lockDigest, '')
     const locked = lockedPackages(own.requirements)
     if (locked.some(({ conda }) => conda !== undefined))

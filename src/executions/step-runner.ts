@@ -136,10 +136,10 @@ export class StepRunner {
     const { planner, environments, clock } = this.#parts
     const signal = AbortSignal.any([cancelled, shutdown])
     await this.#logging(execution, node, async (onLine) => {
-      const request = (await planner.environmentRequest(context))!
+      const request = (await planner.locks.requestOf(context))!
       const lock =
-        (await planner.knownLock(request, context)) ??
-        (await planner.rememberLock(request, await environments.resolve(request, onLine, signal)))
+        (await planner.locks.known(request, context)) ??
+        (await planner.locks.remember(request, await environments.resolve(request, onLine, signal)))
       await environments.ensure(lock, onLine, signal)
       const decision: NodeDecision = { outcome: 'runs', key: lock.digest, reasons: node.decision?.reasons ?? [] }
       await transact(this.#parts.db, (tx) =>

@@ -170,7 +170,7 @@ export class StepStarter {
   async #facts(work: Work): Promise<{ key: KeyParts; environment: Environment | undefined }> {
     const key = (work.node.decision as RunsDecision).parts!
     if (key.environment === 'none') return { key, environment: undefined }
-    const lock = (await this.#parts.planner.lockByDigest(key.environment))!
+    const lock = (await this.#parts.planner.locks.byDigest(key.environment))!
     return {
       key,
       environment: await this.#parts.environments.ensure(

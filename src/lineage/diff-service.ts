@@ -4,7 +4,7 @@ import { type Digest, isDigest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import type { OutputOf } from '../kernel/route.ts'
-import type { Planner } from '../planning/index.ts'
+import type { EnvironmentLocks } from '../planning/index.ts'
 import type { Repositories } from '../ports/repository.ts'
 import type { Run, TrackingService } from '../tracking/index.ts'
 import { packagesIn } from './decide/describe-content.ts'
@@ -35,20 +35,20 @@ const mostCommits = 50
 export class DiffService {
   readonly #ask: Client
   readonly #tracking: Pick<TrackingService, 'run'>
-  readonly #planner: Pick<Planner, 'lockByDigest'>
+  readonly #locks: Pick<EnvironmentLocks, 'byDigest'>
   readonly #repositories: Pick<Repositories, 'tree' | 'log'>
   readonly #stories: Pick<VersionStories, 'commit' | 'data' | 'lock'>
 
   constructor(parts: {
     ask: Client
     tracking: Pick<TrackingService, 'run'>
-    planner: Pick<Planner, 'lockByDigest'>
+    locks: Pick<EnvironmentLocks, 'byDigest'>
     repositories: Pick<Repositories, 'tree' | 'log'>
     stories: Pick<VersionStories, 'commit' | 'data' | 'lock'>
   }) {
     this.#ask = parts.ask
     this.#tracking = parts.tracking
-    this.#planner = parts.planner
+    this.#locks = parts.locks
     this.#repositories = parts.repositories
     this.#stories = parts.stories
   }
@@ -160,7 +160,7 @@ export class DiffService {
 
   async #environments(a: Side['environment'], b: Side['environment']): Promise<Diff['environment']> {
     const packages = async (digest: Side['environment']) => {
-      const lock = digest && digest !== 'none' ? await this.#planner.lockByDigest(digest) : undefined
+      const lock = digest && digest !== 'none' ? await this.#locks.byDigest(digest) : undefined
       return lock ? { python: lock.pythonVersion, ...Object.fromEntries(packagesIn(lock.requirements)) } : {}
     }
     return {

@@ -1,7 +1,7 @@
 import type { ArtifactService } from '../artifacts/index.ts'
 import type { Db } from '../db/index.ts'
 import { type Endpoint, endpoint } from '../kernel/route.ts'
-import type { Planner } from '../planning/index.ts'
+import type { EnvironmentLocks } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Repositories } from '../ports/repository.ts'
@@ -40,7 +40,7 @@ type LineageParts = {
   promotions: PromotionsService
   artifacts: ArtifactService
   objects: ObjectStore
-  planner: Planner
+  locks: Pick<EnvironmentLocks, 'byDigest'>
   tracking: TrackingService
   repositories: Repositories
 }

@@ -32,7 +32,7 @@ function lineageOver(bench: RolloutBench) {
   const store = new ExecutionsStore(db)
   const executions = new ExecutionsService({ db, clock, store, projects, repositories, wake: () => {} } as never)
   const planStore = new PlanStore(db)
-  const planner = { lockByDigest: (digest: Digest) => planStore.lockByDigest(digest) } as never
+  const locks = { byDigest: (digest: Digest) => planStore.lockByDigest(digest) }
   const artifacts = new ArtifactService({ db, clock, objects: bench.objects })
   const monitoringStore = new MonitoringStore(db)
   const retraining = new RetrainingService({
@@ -44,7 +44,7 @@ function lineageOver(bench: RolloutBench) {
   const reproductions = new ReproductionsService({ store: reproductionsStore } as never)
   const endpoints: Endpoint[] = [
     ...projectEndpoints(projects),
-    ...executionEndpoints({ executions, planner, projects, repositories, clock }),
+    ...executionEndpoints({ executions, planner: undefined as never, projects, repositories, clock }),
     ...gateEndpoints(new GateService({ db, clock, store: new GateStore(db), executions, projects })),
     ...promotionEndpoints(promotions),
     ...predictionEndpoints(new PredictionLog({ db, dataDir: bench.dataDir, clock })),
@@ -53,7 +53,7 @@ function lineageOver(bench: RolloutBench) {
     ...retrainingEndpoints(retraining),
     ...reproductionEndpoints(reproductions),
   ]
-  const parts = { db, clock, projects, promotions, artifacts, objects: bench.objects, planner, tracking, repositories }
+  const parts = { db, clock, projects, promotions, artifacts, objects: bench.objects, locks, tracking, repositories }
   endpoints.push(...lineageEndpoints({ ...parts, endpoints: () => endpoints }))
 
   /** Through the contract: what a handler answers must have the documented form. */

@@ -6,7 +6,7 @@ import type { Digest } from '../kernel/digest.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import type { OutputOf } from '../kernel/route.ts'
-import { lockedPackages, type Planner } from '../planning/index.ts'
+import { type EnvironmentLocks, lockedPackages } from '../planning/index.ts'
 import type { CommitInfo, Repositories } from '../ports/repository.ts'
 import type { PromotionsService } from '../promotions/index.ts'
 import { listReproductions } from '../reproductions/reproductions-contract.ts'
@@ -28,7 +28,7 @@ export type VersionStoryParts = {
   views: VersionViews
   promotions: Pick<PromotionsService, 'manifestOf'>
   artifacts: Pick<ArtifactService, 'datasetVersions'>
-  planner: Pick<Planner, 'lockByDigest'>
+  locks: Pick<EnvironmentLocks, 'byDigest'>
   tracking: Pick<TrackingService, 'run'>
   repositories: Pick<Repositories, 'commit'>
 }
@@ -86,7 +86,7 @@ export class VersionStories {
   }
 
   async lock(digest: Digest | 'none'): Promise<VersionStory['environment']> {
-    const lock = digest === 'none' ? undefined : await this.#parts.planner.lockByDigest(digest)
+    const lock = digest === 'none' ? undefined : await this.#parts.locks.byDigest(digest)
     if (!lock) return { digest }
     return { digest, python: lock.pythonVersion, packages: lockedPackages(lock.requirements).length }
   }

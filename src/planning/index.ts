@@ -6,6 +6,7 @@ export { describePlan } from './decide/describe-plan.ts'
 export { type LockedPackage, lockedPackages, packageVersions } from './decide/locked-packages.ts'
 export { paramsOf } from './decide/step-key.ts'
 export type { OpenDvcObject } from './dvc-files.ts'
+export { EnvironmentLocks } from './environment-locks.ts'
 export type {
   Champion,
   DataInput,

@@ -1,15 +1,13 @@
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Digest, digestOf, digestOfJson } from '../kernel/digest.ts'
-import { AppError, bug, isAppError } from '../kernel/errors.ts'
+import { AppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import { nearestWord } from '../kernel/nearest-word.ts'
-import type { Share } from '../kernel/units.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { EnvironmentLock, EnvironmentRequest, Environments } from '../ports/environments.ts'
-import type { ObjectStore, StoredObject } from '../ports/object-store.ts'
+import type { Environments } from '../ports/environments.ts'
+import type { ObjectStore } from '../ports/object-store.ts'
 import type { Quarantine } from '../ports/repository.ts'
 import {
-  type DataSource,
   declaredName,
   type JsonScalar,
   narrowedParams,
@@ -18,11 +16,14 @@ import {
   type Step,
 } from '../projects/index.ts'
 import type { AddressReader } from './address-reader.ts'
+import { DataInputs, sampleOf } from './data-inputs.ts'
 import { decisionWithoutKey } from './decide/conditions.ts'
 import { datasetOf, graphOf, stepsNamed } from './decide/graph.ts'
-import { keyChanges, type Locks } from './decide/key-changes.ts'
+import { keyChanges } from './decide/key-changes.ts'
 import { commandOf, declaredPaths, keyOf, keyPartsOf, paramsOf, refuseMissingDependencies } from './decide/step-key.ts'
 import { whyItRuns } from './decide/why-it-runs.ts'
+import { EnvironmentLocks } from './environment-locks.ts'
+import { KeptOutputs } from './kept-outputs.ts'
 import { ModuleFinder } from './module-finder.ts'
 import type {
   Champion,
@@ -36,11 +37,8 @@ import type {
   PlanNode,
   PlannedNode,
   ResultOrigin,
-  StepResult,
 } from './plan.ts'
 import type { KeptResult, PlanStore } from './plan-store.ts'
-import { environmentRequestOf } from './read-requirements.ts'
-import { sampleRows } from './row-sampler.ts'
 import type { CommitFiles, SourceReader } from './source-reader.ts'
 
 type Parts = {
@@ -80,8 +78,6 @@ export type Pinned = { data: Record<string, DataInput>; environment: Digest | 'n
 const resultsCompared = 10
 const stepsComparedWell = 50
 const lookedAtOnce = 32
-const treesKept = 20_000
-const filesKeptOfTree = 100
 const unchanged = 'nothing that it takes has changed'
 
 type Keyed = { node: PlanNode; parts: KeyParts; key: Digest }
@@ -100,10 +96,15 @@ export type Compared = { parts: KeyParts; origin: ResultOrigin }
 export class Planner {
   readonly #parts: Parts
   readonly #modules = new ModuleFinder()
-  readonly #trees = new Map<Digest, { size: number; files: readonly FileInTree[] }>()
+  readonly #outputs: KeptOutputs
+  readonly #data: DataInputs
+  readonly locks: EnvironmentLocks
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#outputs = new KeptOutputs(parts)
+    this.#data = new DataInputs(parts)
+    this.locks = new EnvironmentLocks(parts)
   }
 
   /** Fixes what an execution is made from: file, parameters, datasets, champions. */
@@ -126,18 +127,20 @@ export class Planner {
     for (const step of request.fresh === 'all' ? [] : (request.fresh ?? [])) refuseUnknownStep(file, step)
     const files = await this.#parts.sources.filesOf(project, commit, quarantine)
     refuseMissingDependencies(file, files.paths)
+    const { pinned, facts } = request
+    const sample = sampleOf(request, file)
     const context: PlanContext = {
       project,
       commit,
       file,
       set,
-      ...(request.pinned ? { data: request.pinned.data } : await this.#dataOf(request, file, files)),
-      champions: request.pinned ? {} : await this.#championsOf(project, file),
+      ...(pinned ? { data: pinned.data } : await this.#data.of({ project, file, facts, ...sample }, files)),
+      champions: pinned ? {} : await this.#championsOf(project, file),
       executionId: request.executionId,
-      facts: request.facts,
+      facts,
       ...(request.fresh ? { fresh: request.fresh } : {}),
-      ...sampleOf(request, file),
-      ...(request.pinned && request.pinned.environment !== 'none' ? { environment: request.pinned.environment } : {}),
+      ...sample,
+      ...(pinned && pinned.environment !== 'none' ? { environment: pinned.environment } : {}),
     }
     return { context, files }
   }
@@ -178,9 +181,9 @@ export class Planner {
     const parts = 'parts' in decision ? decision.parts : undefined
     const nearest = parts && decision.outcome === 'runs' ? await this.#nearestOf(context, [{ node, parts }]) : undefined
     const compared = against ?? nearest?.get(node.id)
-    const lock = parts && parts.environment !== 'none' ? await this.lockByDigest(parts.environment) : undefined
+    const lock = parts && parts.environment !== 'none' ? await this.locks.byDigest(parts.environment) : undefined
     const changes =
-      parts && compared ? keyChanges(parts, compared.parts, await this.locksOf(parts, compared.parts)) : []
+      parts && compared ? keyChanges(parts, compared.parts, await this.locks.between(parts, compared.parts)) : []
     const origin = compared ? compared.origin : decision.outcome === 'reused' ? decision.origin : undefined
     return {
       step: request.only,
@@ -218,6 +221,11 @@ export class Planner {
       }
     }
     return nearest
+  }
+
+  /** What an awaited dataset is now, once it has been fetched. */
+  fetchData(...asked: Parameters<DataInputs['fetch']>): Promise<DataInput> {
+    return this.#data.fetch(...asked)
   }
 
   /** One node, from the outcomes of those before it; asked again each time one of them has ended. */
@@ -280,7 +288,7 @@ export class Planner {
     const kept = (key: Digest) => known.get(key) ?? found.get(key)
     const whole = await eachWith(lookedAtOnce, stale, async ({ key }) => {
       const candidate = kept(key)
-      return candidate !== undefined && (await this.#isWhole(candidate.result))
+      return candidate !== undefined && (await this.#outputs.areWhole(candidate.result))
     })
     for (const [index, { node, key, parts }] of stale.entries())
       if (whole[index])
@@ -300,22 +308,11 @@ export class Planner {
       const earlier = nearest.get(node.id)
       const reasons = isFresh(context, node)
         ? ['asked to run anew']
-        : whyItRuns(parts, earlier?.parts, await this.locksOf(parts, earlier?.parts))
+        : whyItRuns(parts, earlier?.parts, await this.locks.between(parts, earlier?.parts))
       const origin = earlier ? { origin: earlier.origin } : {}
       decisions.set(node.id, { outcome: 'runs', key, parts, ...origin, reasons: [...reasons, ...unveiled(parts)] })
     }
     return decisions
-  }
-
-  /** The locks that two keys name where they differ: what a change of packages is told from. */
-  async locksOf(now: KeyParts, before: KeyParts | undefined): Promise<Locks> {
-    if (!before || now.environment === before.environment) return {}
-    const [lock, earlier] = await Promise.all(
-      [now.environment, before.environment].map(async (digest) =>
-        digest === 'none' ? undefined : this.lockByDigest(digest),
-      ),
-    )
-    return { ...(lock ? { now: lock } : {}), ...(earlier ? { before: earlier } : {}) }
   }
 
   async #partsOf(
@@ -358,36 +355,9 @@ export class Planner {
     return narrowed
   }
 
-  /** The lock of the project's environment at that commit, if it was resolved before. */
-  async environmentRequest(
-    context: Pick<PlanContext, 'project' | 'commit' | 'file'>,
-    quarantine?: Quarantine,
-  ): Promise<EnvironmentRequest | undefined> {
-    const python = context.file.python
-    if (!python) return undefined
-    const files = await this.#parts.sources.filesOf(context.project, context.commit, quarantine)
-    return environmentRequestOf(files, python)
-  }
-
-  async knownLock(
-    request: EnvironmentRequest,
-    { environment }: Pick<PlanContext, 'environment'>,
-  ): Promise<EnvironmentLock | undefined> {
-    if (environment) return this.lockByDigest(environment)
-    return this.#parts.store.environmentLock(digestOfJson(request))
-  }
-
-  async rememberLock(request: EnvironmentRequest, lock: EnvironmentLock): Promise<EnvironmentLock> {
-    return this.#parts.store.rememberLock(digestOfJson(request), lock, this.#parts.clock.now())
-  }
-
-  async lockByDigest(digest: Digest): Promise<EnvironmentLock | undefined> {
-    return this.#parts.store.lockByDigest(digest)
-  }
-
   async #decideEnvironment(context: PlanContext, quarantine?: Quarantine): Promise<NodeDecision> {
-    const request = (await this.environmentRequest(context, quarantine))!
-    const lock = await this.knownLock(request, context)
+    const request = (await this.locks.requestOf(context, quarantine))!
+    const lock = await this.locks.known(request, context)
     if (!lock)
       return { outcome: 'runs', key: digestOfJson(request), reasons: ['these requirements were never locked here'] }
     const stands = await this.#parts.environments.find(lock.digest)
@@ -402,95 +372,6 @@ export class Planner {
         return [name, value === undefined ? 'unset' : digestOf(value)]
       }),
     )
-  }
-
-  /** A hit whose bytes are gone is no hit. */
-  /** By sizes: what a loss of power took of a file is seen before somebody reads it, and then is made again. */
-  async #isWhole(result: StepResult): Promise<boolean> {
-    const { objects } = this.#parts
-    for (const tree of [...Object.values(result.outs), ...(result.model ? [result.model.tree] : [])]) {
-      const files = await this.#filesIn(tree)
-      for (const { digest, size } of files ?? []) if ((await objects.sizeIfKept(digest)) !== size) return false
-      if (!files) return false
-    }
-    return true
-  }
-
-  /** What a tree names never changes; whether it is still there is asked each time. Undefined where it is not, or altered. */
-  async #filesIn(tree: Digest): Promise<readonly FileInTree[] | undefined> {
-    const size = await this.#parts.objects.sizeIfKept(tree)
-    const known = this.#trees.get(tree)
-    if (known) return known.size === size ? known.files : undefined
-    const read = size === undefined ? undefined : await this.#parts.artifacts.tree(tree).catch(undefinedIfAltered)
-    if (!read || size === undefined) return undefined
-    const files = [...new Map(read.files.map((file) => [file.digest, file])).values()]
-    if (this.#trees.size >= treesKept) this.#trees.clear()
-    if (files.length <= filesKeptOfTree) this.#trees.set(tree, { size, files })
-    return files
-  }
-
-  async #dataOf(
-    request: PlanRequest,
-    file: ProjectFile,
-    files: CommitFiles,
-  ): Promise<Pick<PlanContext, 'data' | 'awaited'>> {
-    const { project, facts } = request
-    const { sample } = sampleOf(request, file)
-    const { inputs, awaited } = await this.#dataAtAddresses(project, file, facts)
-    for (const [dataset, source] of Object.entries(file.data)) {
-      if (source.address !== undefined) continue
-      await files.load([source.path])
-      const found = files.source(source.path)
-      if (!found) {
-        const near = nearestWord(source.path, files.paths.paths)
-        throw new AppError(
-          'DependencyMissing',
-          `data.${dataset}.path names "${source.path}", but the commit holds no such file.`,
-          near ? `Did you mean "${near}"?` : 'Commit it (is it in .gitignore?), or name another file.',
-        )
-      }
-      const { digest, size } = source.plus
-        ? await this.#parts.sources.withLabelledRows({ project, dataset, source, base: found })
-        : found
-      inputs[dataset] = { dataset, path: source.path, digest, size }
-    }
-    for (const [dataset, input] of Object.entries(inputs))
-      inputs[dataset] = await this.#partOf(input, file.data[dataset]!, sample)
-    return { data: inputs, ...(Object.keys(awaited).length > 0 ? { awaited } : {}) }
-  }
-
-  /** All at once: a person may wait for the plan. */
-  async #dataAtAddresses(project: string, file: ProjectFile, { trigger }: PlanContext['facts']) {
-    const inputs: Record<string, DataInput> = {}
-    const awaited: Record<string, string> = {}
-    await Promise.all(
-      Object.entries(file.data).map(async ([dataset, source]) => {
-        if (!isElsewhere(source)) return
-        const seen = await this.#parts.addresses.glance({ project, dataset, source, trigger })
-        if ('later' in seen) awaited[dataset] = seen.later
-        else inputs[dataset] = inputOf(dataset, source, seen)
-      }),
-    )
-    return { inputs, awaited }
-  }
-
-  /** What an awaited dataset is now, once it has been fetched. */
-  async fetchData(
-    { project, file, facts: { trigger }, sample }: PlanContext,
-    node: PlanNode,
-    onLine: (line: string) => void,
-    signal: AbortSignal,
-  ): Promise<DataInput> {
-    const dataset = datasetOf(node)
-    const source = file.data[dataset]!
-    if (!isElsewhere(source)) throw bug(`data.${dataset} was awaited, but lies in the commit`)
-    const place = { project, dataset, source, trigger }
-    const whole = inputOf(dataset, source, await this.#parts.addresses.fetch(place, onLine, signal))
-    return this.#partOf(whole, source, sample)
-  }
-
-  async #partOf(input: DataInput, { key }: DataSource, share: Share | undefined): Promise<DataInput> {
-    return share === undefined ? input : sampleRows(this.#parts, { input, share, key })
   }
 
   async #championsOf(project: string, file: ProjectFile): Promise<Record<string, Champion>> {
@@ -520,12 +401,6 @@ function championDigest(model: string, deployments: ProjectFile['deployments']):
   return Object.values(deployments).find((deployment) => deployment.model === model && deployment.digest)?.digest
 }
 
-/** Branches that are tried out look at a part of the rows, where the file says so. */
-function sampleOf({ sample, facts }: PlanRequest, file: ProjectFile): Pick<PlanContext, 'sample'> {
-  const share = sample ?? (facts.branch !== undefined && facts.branch !== file.branch ? file.sample : undefined)
-  return share === undefined || share === 1 ? {} : { sample: share }
-}
-
 /** The nodes of an execution or a plan. */
 export const nodesOf = (
   { file, champions, awaited }: Pick<PlanContext, 'file' | 'champions' | 'awaited'>,
@@ -537,14 +412,6 @@ export const nodesOf = (
     awaited: Object.keys(awaited ?? {}),
   })
 
-const isElsewhere = (source: DataSource): source is DataSource & { address: string } => source.address !== undefined
-
-const inputOf = (
-  dataset: string,
-  { path, address }: DataSource & { address: string },
-  { digest, size }: StoredObject,
-): DataInput => ({ dataset, path, digest, size, address })
-
 function decideData({ file, awaited }: PlanContext, node: PlanNode): NodeDecision {
   const dataset = datasetOf(node)
   return {
@@ -555,12 +422,6 @@ function decideData({ file, awaited }: PlanContext, node: PlanNode): NodeDecisio
 }
 
 /** Whoever reads a plan sees which steps the cache cannot vouch for. */
-type FileInTree = { digest: Digest; size: number }
-
-function undefinedIfAltered(error: unknown): undefined {
-  if (!isAppError(error, 'ObjectCorrupt') && !isAppError(error, 'NotFound')) throw error
-}
-
 const unveiled = (parts: KeyParts): string[] => (parts.checkout ? ['not isolated: it sees the whole checkout'] : [])
 
 /** A declared name covers all that a matrix or a list makes of it. */

@@ -4,7 +4,7 @@ import type { ExecutionsService } from '../executions/index.ts'
 import { canonicalJson, type Digest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import type { EventPayloads } from '../kernel/events.ts'
-import { lockedPackages, type Planner } from '../planning/index.ts'
+import { type EnvironmentLocks, lockedPackages } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { PromotionsService } from '../promotions/index.ts'
 import type { RegistryService } from '../registry/index.ts'
@@ -23,7 +23,7 @@ type Parts = {
   registry: Pick<RegistryService, 'versionByDigest'>
   executions: Pick<ExecutionsService, 'get'>
   artifacts: Pick<ArtifactService, 'tree'>
-  planner: Pick<Planner, 'lockByDigest'>
+  locks: Pick<EnvironmentLocks, 'byDigest'>
 }
 
 /** Writes down and signs what a version is and where it comes from. */
@@ -85,13 +85,13 @@ export class ProvenanceService {
   }
 
   async #recordOf(digest: Digest): Promise<VersionRecord> {
-    const { promotions, registry, executions, artifacts, planner } = this.#parts
+    const { promotions, registry, executions, artifacts, locks } = this.#parts
     const manifest = await promotions.manifestOf(digest)
     const version = await registry.versionByDigest(digest)
     if (!version)
       throw new AppError('NotFound', `No version has the digest ${digest}.`, '`modelwright versions` lists them.')
     const { environmentLock } = manifest
-    const lock = environmentLock === 'none' ? undefined : await planner.lockByDigest(environmentLock)
+    const lock = environmentLock === 'none' ? undefined : await locks.byDigest(environmentLock)
     if (environmentLock !== 'none' && !lock)
       throw new AppError(
         'NotFound',

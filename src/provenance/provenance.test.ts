@@ -49,8 +49,8 @@ eachDatabase('provenance', (database) => {
           throw new AppError('NotFound', 'It was deleted.', 'Look elsewhere.')
         },
       },
-      planner: {
-        lockByDigest: async (digest) =>
+      locks: {
+        byDigest: async (digest) =>
           digest === digestOf('lock') ? { digest, pythonVersion: '3.11.7', requirements: 'numpy==2.0.0\n' } : undefined,
       },
     })

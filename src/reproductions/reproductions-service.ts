@@ -9,7 +9,7 @@ import type { Digest } from '../kernel/digest.ts'
 import { AppError, isAppError } from '../kernel/errors.ts'
 import { type CommitId, newId } from '../kernel/ids.ts'
 import type { Actor } from '../kernel/route.ts'
-import { type Planner, packageVersions } from '../planning/index.ts'
+import { type EnvironmentLocks, packageVersions } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ModelVersionManifest, PromotionsService } from '../promotions/index.ts'
 import { type Controls, type Move, nextPass, type PassFacts } from './decide/next-pass.ts'
@@ -24,7 +24,7 @@ type Parts = {
   clock: Clock
   executions: Pick<ExecutionsService, 'get' | 'start'>
   promotions: Pick<PromotionsService, 'manifestOf'>
-  planner: Pick<Planner, 'lockByDigest'>
+  locks: Pick<EnvironmentLocks, 'byDigest'>
   models: Pick<ModelAsker, 'ask' | 'packages' | 'clearUp'>
   /** A reproduction was asked for: the loop looks at once. */
   wake: () => void
@@ -244,7 +244,7 @@ export class ReproductionsService {
   async #packagesOf(locks: readonly Digest[]): Promise<PassFacts['packages']> {
     const packages: Record<string, Record<string, string>> = {}
     for (const digest of locks) {
-      const lock = await this.#parts.planner.lockByDigest(digest)
+      const lock = await this.#parts.locks.byDigest(digest)
       if (lock) packages[digest] = packageVersions(lock)
     }
     return packages

@@ -62,8 +62,8 @@ eachDatabase('reproductions', (database) => {
       promotions: {
         manifestOf: async (digest) => parseManifest(new TextDecoder().decode(await objects.read(digest)), digest),
       },
-      planner: {
-        lockByDigest: async (digest) => ({ digest, pythonVersion: '3.11.7', requirements: 'numpy==2.0.0\n' }),
+      locks: {
+        byDigest: async (digest) => ({ digest, pythonVersion: '3.11.7', requirements: 'numpy==2.0.0\n' }),
       },
       models: { ask: async () => answer, packages: async () => installed, clearUp: async () => {} },
       artifacts,

@@ -75,7 +75,9 @@ export class ModelSizes {
   async #write(): Promise<void> {
     while (this.#isDirty) {
       this.#isDirty = false
-      const text = JSON.stringify(Object.fromEntries(this.#known))
+      // Other processes of the gateway measure as well: what they wrote stays.
+      const all = new Map([...readKnown(this.#path), ...this.#known])
+      const text = JSON.stringify(Object.fromEntries(all))
       // A full disk: it is measured again after a restart.
       await writeFileAtomic(this.#path, text, { mode: 0o600 }).catch(() => undefined)
     }

@@ -78,7 +78,7 @@ async function writeAll(folder: string): Promise<void> {
         throw new AppError('NotFound', 'It was deleted.', 'Look elsewhere.')
       },
     },
-    planner: { lockByDigest: async () => ({ digest: lock, pythonVersion: '3.11.7', requirements }) },
+    locks: { byDigest: async () => ({ digest: lock, pythonVersion: '3.11.7', requirements }) },
   })
   const write = (name: string, content: unknown) =>
     writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
