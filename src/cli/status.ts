@@ -1,17 +1,33 @@
 import { join } from 'node:path'
-import { memberFacts } from '../compose/supervisor.ts'
+import { memberFacts, membersIn } from '../compose/supervisor.ts'
+import type { Client } from '../kernel/client.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
-import { formatMetric } from '../kernel/units.ts'
+import { formatBytes, formatMetric } from '../kernel/units.ts'
 import { getOverview } from '../lineage/lineage-contract.ts'
 import {
   deploymentState,
   executionState,
   nodeState,
   rolloutState,
+  servedState,
   verdictState,
 } from '../lineage/shown-states-contract.ts'
 import { listProjects } from '../projects/projects-contract.ts'
+import { getGateway } from '../rollouts/rollouts-contract.ts'
+import {
+  budgetText,
+  computedText,
+  crowdText,
+  type Gateway,
+  inputsTexts,
+  isWhole,
+  memoryOf,
+  processesText,
+  replacedText,
+  type ServedVersion,
+  servedWord,
+} from '../rollouts/served-words-contract.ts'
 import type { CliContext } from './context.ts'
 import { triggerText } from './find-execution.ts'
 import type { CliIo } from './io.ts'
@@ -20,28 +36,31 @@ import { aligned } from './table.ts'
 import { count, percent, shortCommit, shortId, timeAgo, tookText } from './words.ts'
 
 export type Overview = OutputOf<typeof getOverview>
+type Deployment = Overview['deployments'][number]
 type Process = { name: string; url: string | undefined; pid: number | undefined; answers: boolean }
 
 /** `modelwright status`: the processes, then for each project what serves, what happens now, and what waits for whom. */
 export async function status(context: CliContext, options: { all?: boolean }): Promise<number> {
   const { io, now } = context
   const processes = await processesOf(context)
-  const overviews = await overviewsOf(context, options.all ?? false)
+  const told = await toldByServer(context, options.all ?? false)
   if (io.json) {
-    io.out(`${JSON.stringify({ processes, projects: overviews ?? [] })}\n`)
-    return overviews ? 0 : 1
+    const { gateway, overviews: projects = [] } = told ?? {}
+    io.out(`${JSON.stringify({ processes, ...(gateway ? { gateway } : {}), projects })}\n`)
+    return told ? 0 : 1
   }
   io.out(`${processLines(processes, io).join('\n')}\n`)
-  if (!overviews) {
+  if (!told) {
     io.out(`\nStart it with ${io.color.bold('modelwright up')}.\n`)
     return 1
   }
+  if (told.gateway) io.out(gatewayLines(told.gateway, now(), io.color).join(''))
   const gateway = processes.find(({ name }) => name === 'gateway')?.url
-  for (const overview of overviews) {
+  for (const overview of told.overviews) {
     const lines = [...overviewLines(overview, now(), io.color), ...addressLines(overview, gateway, io.color)]
     io.out(`\n${lines.join('\n')}\n`)
   }
-  if (overviews.length === 0)
+  if (told.overviews.length === 0)
     io.out(`\nThere is no project yet: run ${io.color.bold('modelwright init')} in your repository.\n`)
   return 0
 }
@@ -52,10 +71,15 @@ async function processesOf(context: CliContext): Promise<Process[]> {
   const local = memberFacts(runDir, 'server')
   const url = await context.serverUrl().catch(() => undefined)
   const isElsewhere = url !== local?.url && (context.options.server ?? context.env.MODELWRIGHT_SERVER) !== undefined
-  const gateway = memberFacts(runDir, 'gateway')
+  const members = membersIn(runDir).filter((member) => member !== 'server' && memberFacts(runDir, member))
   const known = [
     { name: 'server', url, pid: url === local?.url ? local?.pid : undefined },
-    ...(isElsewhere ? [] : [{ name: 'gateway', url: gateway?.url, pid: gateway?.pid }]),
+    ...(isElsewhere
+      ? []
+      : (members.length > 0 ? members : (['gateway'] as const)).map((name) => {
+          const facts = memberFacts(runDir, name)
+          return { name, url: facts?.url, pid: facts?.pid }
+        })),
   ]
   return Promise.all(known.map(async (one) => ({ ...one, answers: one.url !== undefined && (await isWell(one.url)) })))
 }
@@ -66,20 +90,60 @@ export async function isWell(url: string): Promise<boolean> {
 }
 
 /** Undefined where no server answers: that is what status says then, and no error. */
-async function overviewsOf(context: CliContext, all: boolean): Promise<Overview[] | undefined> {
+async function toldByServer(
+  context: CliContext,
+  all: boolean,
+): Promise<{ overviews: Overview[]; gateway: Gateway | undefined } | undefined> {
   try {
     const client = await context.client()
-    const { items } = await client(listProjects, { query: { limit: 1000 } })
+    const [gateway, { items }] = await Promise.all([
+      gatewayOf(client),
+      client(listProjects, { query: { limit: 1000 } }),
+    ])
     const here = all ? undefined : await context.projectHere()
     const known = items.map(({ name }) => name)
     // A repository that is not connected yet shows the others; a project named on the command line must be there.
     const wanted = here !== undefined && (known.includes(here) || context.options.project) ? [here] : known
-    return await Promise.all(wanted.map((project) => client(getOverview, { params: { project } })))
+    const overviews = await Promise.all(wanted.map((project) => client(getOverview, { params: { project } })))
+    return { overviews, gateway }
   } catch (error) {
     if (isAppError(error, 'ServerUnreachable')) return undefined
     throw error
   }
 }
+
+/** Undefined of a server that is older than this command and has no word for it. */
+async function gatewayOf(client: Client): Promise<Gateway | undefined> {
+  try {
+    return await client(getGateway, {})
+  } catch (error) {
+    if (isAppError(error, 'NotFound')) return undefined
+    throw error
+  }
+}
+
+/** What all models share: below the processes, since it is of no single project; named, since the gateway's process may be elsewhere. */
+export function gatewayLines(gateway: Gateway, now: number, color: CliIo['color']): string[] {
+  const { memory, journal, problem, startedAt } = gateway
+  const processes = processesText(gateway)
+  const facts = [
+    ...(processes && isWhole(gateway) ? [processes] : []),
+    ...(memory ? [`models take ${budgetText(memory)} of memory`] : []),
+    ...(journal && journal.written > 0 ? [`${predictionsText(journal.written)} written down`] : []),
+    ...(startedAt === undefined ? [] : [`began ${timeAgo(startedAt, now)}`]),
+  ]
+  const troubles = [
+    ...(processes && !isWhole(gateway) ? [processes] : []),
+    ...(journal && journal.dropped > 0 ? [`${predictionsText(journal.dropped)} could not be written down`] : []),
+    ...(problem ? [problem] : []),
+  ]
+  return [
+    ...(facts.length > 0 ? [`  ${color.dim(`gateway: ${facts.join(', ')}`)}\n`] : []),
+    ...troubles.map((text) => `  ${stateText(color, 'warned', text)}\n`),
+  ]
+}
+
+const predictionsText = (n: number): string => `${n.toLocaleString('en')} ${n === 1 ? 'prediction' : 'predictions'}`
 
 function processLines(processes: readonly Process[], { color }: CliIo): string[] {
   return aligned(
@@ -167,7 +231,7 @@ function verdictRows({ verdict }: Overview, now: number, color: CliIo['color']):
   return [['candidate', stateText(color, verdictState[verdict.outcome]), text]]
 }
 
-function deploymentRows(deployment: Overview['deployments'][number], now: number, color: CliIo['color']): string[][] {
+function deploymentRows(deployment: Deployment, now: number, color: CliIo['color']): string[][] {
   const { environment, serving, desired, weights, rollout, reason, since, state } = deployment
   const shares = weights
     .filter(({ weight }) => weight > 0)
@@ -182,7 +246,40 @@ function deploymentRows(deployment: Overview['deployments'][number], now: number
   const rows = [[environment, stateText(color, deploymentState[state], state), facts]]
   if (reason && state !== 'serving') rows.push(['', '', color.dim(reason)])
   if (rollout) rows.push(['', stateText(color, rolloutState[rollout.state]), rolloutText(rollout)])
-  return rows
+  return [...rows, ...endpointRows(deployment, now, color)]
+}
+
+/** What is in memory and what computes it; of requests and inputs only what somebody may want to mend. */
+function endpointRows({ endpoint, reason = '' }: Deployment, now: number, color: CliIo['color']): string[][] {
+  if (!endpoint) return []
+  const { versions, requests, inputs, countedSince } = endpoint
+  const crowd = requests && crowdText(requests)
+  const lines = [...(crowd ? [crowd] : []), ...(inputs ? inputsTexts(inputs) : [])]
+  return [
+    ...versions.flatMap((version) => servedRows(version, reason, color)),
+    ...lines.map((text, i) => [
+      '',
+      '',
+      i === 0 ? `${text}  ${color.dim(`since ${timeAgo(countedSince, now)}`)}` : text,
+    ]),
+  ]
+}
+
+/** @param told the deployment's own reason, which is not told twice */
+function servedRows(version: ServedVersion, told: string, color: CliIo['color']): string[][] {
+  const { state, reason, computes, computesReason, replacedForMemory } = version
+  const memory = memoryOf(version)
+  const text = [`v${version.version}`, computedText(version), ...(memory === undefined ? [] : [formatBytes(memory)])]
+  const notes = [
+    ...(reason && !told.includes(reason) ? [reason] : []),
+    // The proof of ONNX is `modelwright why`'s to tell.
+    ...(computes === 'python' && computesReason ? [computesReason] : []),
+    ...(replacedForMemory ? [replacedText(replacedForMemory)] : []),
+  ]
+  return [
+    ['', stateText(color, servedState[state], servedWord(version)), text.join('  ')],
+    ...notes.map((note) => ['', '', color.dim(note)]),
+  ]
 }
 
 function rolloutText(rollout: NonNullable<Overview['deployments'][number]['rollout']>): string {

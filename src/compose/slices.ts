@@ -247,6 +247,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     promotions,
     observeGateway,
     observeTraffic,
+    conversions: new VersionConversionsStore(db),
     clock,
   })
 

@@ -65,6 +65,7 @@ const conversionShape = z.object({
     .object({
       rows: z.int(),
       rowsFrom: z.string(),
+      dataRows: z.int().optional().describe('rows of the data that the version was made of'),
       thresholdRows: z.int(),
       largestDifference: z.number(),
       tolerance: z.number(),

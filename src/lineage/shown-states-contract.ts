@@ -93,6 +93,15 @@ export const rolloutState = {
   superseded: 'cancelled',
 } as const satisfies Record<Deployment['rollouts'][number]['state'], ShownState>
 
+/** Of a version at the gateway. What sleeps is no trouble: a request loads it. */
+export const servedState = {
+  loading: 'progressing',
+  ready: 'serving',
+  failed: 'failed',
+  restarting: 'warned',
+  asleep: 'queued',
+} as const satisfies Record<NonNullable<Deployment['endpoint']>['versions'][number]['state'], ShownState>
+
 export const runState = {
   SCHEDULED: 'queued',
   RUNNING: 'running',

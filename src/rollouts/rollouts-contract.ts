@@ -37,6 +37,49 @@ export const rolloutShape = z.object({
   decisions: z.array(decisionShape),
 })
 
+const workerShape = z.object({
+  pid: z.int(),
+  state: z.enum(['loading', 'ready', 'failed', 'restarting']),
+  memoryBytes: z.int().optional().describe('what is its own (Pss), as measured last'),
+})
+
+export const servedVersionShape = versionName.extend({
+  weight: z.number().describe('the share of the traffic that it gets now, or would get if it woke'),
+  state: z
+    .enum(['loading', 'ready', 'failed', 'restarting', 'asleep'])
+    .describe('asleep: not in memory, and loaded by the next request unless it is held'),
+  cause: z
+    .enum(['idle', 'for others', 'held', 'not loaded', 'too large', 'no room'])
+    .optional()
+    .describe('why it is asleep, or failed, in a word'),
+  reason: z.string().optional().describe('why it is not ready'),
+  computes: z.enum(['onnx', 'python']).describe('what computes it, or would'),
+  computesReason: z.string().optional().describe('of Python why it is not ONNX, of ONNX what was proved'),
+  workers: z.array(workerShape).optional().describe('its Python processes'),
+  replacedForMemory: z.int().optional().describe('processes that took more memory than they may'),
+})
+
+const byKind = z.record(z.string(), z.int()).describe('by kind: missing, type, range, …')
+
+export const servedEndpointShape = z.object({
+  countedSince: z.int().describe('when the gateway began: what is counted here counts from then on'),
+  versions: z.array(servedVersionShape),
+  requests: z
+    .object({ inside: z.int(), waiting: z.int(), turnedAway: z.int() })
+    .optional()
+    .describe('those that are there now, and those that were turned away because too many were'),
+  inputs: z
+    .object({ refused: byKind, warned: byKind, imputed: z.int() })
+    .optional()
+    .describe(
+      'refused: requests by their first problem; warned: problems of requests that were answered; imputed: values',
+    ),
+  guardTripped: z
+    .object({ newcomer: z.string(), at: z.int(), reason: z.string() })
+    .optional()
+    .describe('the gateway itself took the newcomer out of traffic'),
+})
+
 export const deploymentShape = z.object({
   project: z.string(),
   environment: z.string(),
@@ -48,6 +91,9 @@ export const deploymentShape = z.object({
   weights: z
     .array(versionName.extend({ weight: z.number(), actual: z.number().optional(), worker: z.string().optional() }))
     .describe('the share that each version shall have, and the one that the gateway gives it'),
+  endpoint: servedEndpointShape
+    .optional()
+    .describe('as the gateway has it now; none where the gateway does not answer or does not have it'),
   rollout: rolloutShape
     .extend({ traffic: z.object({ newcomer: counts, old: counts }), next: z.string() })
     .optional()
@@ -89,6 +135,31 @@ export const getDeployment = route({
     ),
   }),
   errors: ['NotFound'],
+})
+
+export const getGateway = route({
+  id: 'gateway.get',
+  summary: 'The gateway that answers predictions: whether it answers, the memory of all models, what it writes down',
+  method: 'GET',
+  path: '/api/v1/gateway',
+  access: 'read',
+  output: z.object({
+    answers: z.boolean(),
+    processes: z
+      .object({ of: z.int(), answering: z.array(z.int()) })
+      .optional()
+      .describe('where it is several: how many it should be, and the numbers of those that answered'),
+    startedAt: z.int().optional(),
+    problem: z.string().optional().describe('why the last good desired state goes on instead of the one that is there'),
+    memory: z
+      .object({ budget: z.int().optional(), used: z.int() })
+      .optional()
+      .describe('bytes that all models together take or are promised, and may take (no budget: no limit)'),
+    journal: z
+      .object({ written: z.int(), dropped: z.int() })
+      .optional()
+      .describe('predictions that were written down since it began, and those that could not be'),
+  }),
 })
 
 const byId = z.object({ id: z.string() })

@@ -1,5 +1,5 @@
 import { type Endpoint, endpoint } from '../kernel/route.ts'
-import { abortRollout, continueRollout, getDeployment, listDeployments } from './rollouts-contract.ts'
+import { abortRollout, continueRollout, getDeployment, getGateway, listDeployments } from './rollouts-contract.ts'
 import type { DeploymentView, RolloutsService, RolloutView } from './rollouts-service.ts'
 
 export function rolloutEndpoints(rollouts: RolloutsService): Endpoint[] {
@@ -11,6 +11,7 @@ export function rolloutEndpoints(rollouts: RolloutsService): Endpoint[] {
       const { rollouts: past, desiredHistory, ...view } = await rollouts.deployment(params)
       return { ...deploymentShown(view), rollouts: past.map(rolloutShown), desiredHistory }
     }),
+    endpoint(getGateway, () => rollouts.gateway()),
     endpoint(continueRollout, async ({ params, actor }) => {
       await rollouts.continue(params.id, actor)
       return { id: params.id, requested: 'continue' as const }

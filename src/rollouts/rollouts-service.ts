@@ -11,8 +11,10 @@ import type { GatewayObserved } from '../serving/index.ts'
 import { weightsOf } from './decide/gateway-content.ts'
 import { newcomerIn } from './decide/newcomer-in.ts'
 import { nextStep, type RolloutFacts } from './decide/next-step.ts'
+import { type EndpointView, endpointView, type GatewayView, gatewayView } from './endpoint-view.ts'
 import type { DeploymentState, ObserveTraffic, Rollout, TrafficCounts, Weight } from './rollout.ts'
 import type { DeploymentRow, RolloutsStore, StoredDecision } from './rollouts-store.ts'
+import type { VersionConversionsStore } from './version-conversions-store.ts'
 
 export type RolloutView = Rollout & { decisions: StoredDecision[] }
 
@@ -23,6 +25,7 @@ export type DeploymentView = Place & {
   desired?: { model: string; version?: number; digest?: Digest }
   serving?: DeploymentRow['serving']
   weights: (Weight & { actual?: number; worker?: string })[]
+  endpoint?: EndpointView
   rollout?: RolloutView & { traffic: { newcomer: TrafficCounts; old: TrafficCounts }; next: string }
 }
 
@@ -35,6 +38,7 @@ export class RolloutsService {
   readonly #promotions: Pick<PromotionsService, 'desiredHistory'>
   readonly #observeGateway: () => Promise<GatewayObserved | undefined>
   readonly #observeTraffic: ObserveTraffic
+  readonly #conversions: Pick<VersionConversionsStore, 'factsOf'>
   readonly #clock: Clock
 
   constructor(parts: {
@@ -43,6 +47,7 @@ export class RolloutsService {
     promotions: Pick<PromotionsService, 'desiredHistory'>
     observeGateway: () => Promise<GatewayObserved | undefined>
     observeTraffic: ObserveTraffic
+    conversions: Pick<VersionConversionsStore, 'factsOf'>
     clock: Clock
   }) {
     this.#store = parts.store
@@ -50,13 +55,14 @@ export class RolloutsService {
     this.#promotions = parts.promotions
     this.#observeGateway = parts.observeGateway
     this.#observeTraffic = parts.observeTraffic
+    this.#conversions = parts.conversions
     this.#clock = parts.clock
   }
 
   async deployments(project: string): Promise<DeploymentView[]> {
     const declared = await this.#declared(project)
     const rows = new Map((await this.#store.deployments(project)).map((row) => [row.environment, row]))
-    const observed = await this.#observeGateway().catch(() => undefined)
+    const observed = await this.#observed()
     const environments = [...new Set([...Object.keys(declared), ...rows.keys()])].sort()
     return Promise.all(
       environments.map((environment) =>
@@ -76,6 +82,10 @@ export class RolloutsService {
       )
     const rollouts = await Promise.all((await this.#store.history(place, 50)).map((one) => this.#withDecisions(one)))
     return { ...view, rollouts, desiredHistory: (await this.#promotions.desiredHistory(place)).reverse() }
+  }
+
+  async gateway(): Promise<GatewayView> {
+    return gatewayView(await this.#observed())
   }
 
   rollout(id: string): Promise<Rollout> {
@@ -103,6 +113,10 @@ export class RolloutsService {
       const details = { project, environment, digest: newcomer.digest, version: newcomer.version, step: rollout.step }
       await appendAudit(tx, { at, actor: actor.name, action: `rollout.${what}`, subject: id, details })
     })
+  }
+
+  #observed(): Promise<GatewayObserved | undefined> {
+    return this.#observeGateway().catch(() => undefined)
   }
 
   async #declared(project: string): Promise<Record<string, Deployment>> {
@@ -139,8 +153,18 @@ export class RolloutsService {
       ...(declared ? { desired: { model: declared.model, version: declared.version, digest: declared.digest } } : {}),
       ...(row?.serving ? { serving: row.serving } : {}),
       weights,
+      ...(observed && seen ? { endpoint: await this.#endpoint(seen, observed.startedAt, declared) } : {}),
       ...(active ? { rollout: await this.#underWay(active, declared?.digest, seen) } : {}),
     }
+  }
+
+  async #endpoint(
+    seen: GatewayObserved['endpoints'][number],
+    startedAt: EpochMs,
+    declared: Deployment | undefined,
+  ): Promise<EndpointView> {
+    const conversions = await this.#conversions.factsOf(seen.versions.map(({ digest }) => digest))
+    return endpointView(seen, { startedAt, declared, conversions })
   }
 
   /** The same rule that the next look will go by, so that what is shown is what is waited for. */

@@ -1,7 +1,8 @@
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { type Actor, anonymous, type Endpoint } from '../kernel/route.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Actor, anonymous, type Endpoint, type OutputOf } from '../kernel/route.ts'
 import { promotionEndpoints } from '../promotions/index.ts'
 import { owner, project, projectText } from '../promotions/testing/promotion-bench.ts'
+import type { getDeployment } from './rollouts-contract.ts'
 import { rolloutEndpoints } from './rollouts-routes.ts'
 import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
 
@@ -47,6 +48,84 @@ it('answers as documented before, during and after a rollout', async () => {
   await bench.look()
   expect(await call('deployments.list', { params: { project } })).toMatchObject({
     items: [{ state: 'stalled', reason: 'aborted by olga', serving: { version: 1 } }],
+  })
+})
+
+describe('what the gateway says', () => {
+  const production = async () =>
+    ((await call('deployments.list', { params: { project } })) as { items: OutputOf<typeof getDeployment>[] }).items[0]!
+  const declare = async (more = '') => {
+    await bench.push(projectText('{ production: automatic }', more))
+    await bench.deliver()
+    await bench.served()
+    return bench.declaredDigest()
+  }
+
+  it('is passed on: what sleeps and why, its processes, who waits, what was wrong with inputs', async () => {
+    const digest = await declare()
+    const counts = {
+      requests: { inside: 2, waiting: 1, turnedAway: 7 },
+      inputs: { refused: { range: 3 }, warned: { 'unknown-column': 2 }, imputed: 4 },
+    }
+    bench.gateway.counts = counts
+    bench.gateway.states.set(digest, { state: 'asleep', cause: 'idle', reason: 'Nobody asked for a while.' })
+    expect((await production()).endpoint).toEqual({
+      ...{ countedSince: 0, ...counts },
+      versions: [
+        {
+          ...{ digest, version: 1, weight: 1, state: 'asleep', cause: 'idle', reason: 'Nobody asked for a while.' },
+          computes: 'python',
+        },
+      ],
+    })
+    const workers = [{ pid: 4711, state: 'ready' as const, memoryBytes: 212_000_000 }]
+    bench.gateway.states.set(digest, { workers, workerPid: 4711, replacedForMemory: 1 })
+    expect((await production()).endpoint?.versions).toEqual([
+      { digest, version: 1, weight: 1, state: 'ready', computes: 'python', workers, replacedForMemory: 1 },
+    ])
+  })
+
+  it('has why Python computes a version: the gateway knows best, else Git, else the record of its conversion', async () => {
+    const digest = await declare('    serve: { convert: off }\n')
+    const why = async () => (await production()).endpoint?.versions[0]?.computesReason
+    const refused = { outcome: 'refused' as const, reason: 'its flavour is pytorch.', at: 1 }
+    await bench.conversionFacts.save(digest, { converter: digest, fact: refused })
+    expect(await why()).toBe('Git says serve: { convert: off }')
+    bench.gateway.states.set(digest, { computesReason: 'The graph does not load.' })
+    expect(await why()).toBe('The graph does not load.')
+    bench.gateway.states.clear()
+    await bench.push((await bench.text()).replace('convert: off', 'convert: auto'), 'mia')
+    await bench.deliver()
+    expect(await why()).toBe('not converted: its flavour is pytorch.')
+  })
+
+  it('has of ONNX what was proved, and nothing of a proof that it does not go by', async () => {
+    const digest = await declare()
+    const why = async () => (await production()).endpoint?.versions[0]?.computesReason
+    const proof = {
+      ...{ rows: 5, rowsFrom: 'input example' as const, thresholdRows: 0, largestDifference: 4.2e-8 },
+      ...{ tolerance: 1e-5, ties: 0, versions: { skl2onnx: '1.20.0' } },
+    }
+    const fact = { outcome: 'converted' as const, proof, at: 1 }
+    await bench.conversionFacts.save(digest, { converter: digest, fact })
+    expect(await why()).toBeUndefined()
+    bench.gateway.states.set(digest, { computes: 'onnx' })
+    expect(await why()).toBe(
+      'parity on 5 rows of its input example, largest difference 4.2e-8 (at most 0.00001), by skl2onnx 1.20.0',
+    )
+  })
+
+  it('of itself is memory, journal and trouble; where it does not answer nothing is made up', async () => {
+    await declare()
+    bench.gateway.said = {
+      memory: { budget: 4e9, used: 1e9 },
+      journal: { written: 12, dropped: 1 },
+      problem: 'no JSON',
+    }
+    expect(await call('gateway.get', { params: {} })).toEqual({ answers: true, startedAt: 0, ...bench.gateway.said })
+    bench.gateway.isDown = true
+    expect(await call('gateway.get', { params: {} })).toEqual({ answers: false })
+    expect(await production()).not.toHaveProperty('endpoint')
   })
 })
 

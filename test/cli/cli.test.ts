@@ -129,6 +129,7 @@ describe('questions', () => {
         { name: 'server', url: serverUrl, answers: true },
         { name: 'gateway', answers: false },
       ],
+      gateway: { answers: false },
       projects: [{ project: { name: 'demo' }, next: { who: 'nobody' } }],
     })
   })

@@ -78,6 +78,16 @@ describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () =
     expect(story.promotion).toMatchObject({ state: 'committed', executionId: execution.id })
     expect(story.rollout).toMatchObject({ state: 'done' })
 
+    expect(await project.predict([{ mean_radius: 8 }])).toMatchObject({ status: 400 })
+    expect((await project.deployment()).endpoint).toMatchObject({
+      versions: [{ version: 1, weight: 1, state: 'ready', computes: 'python', workers: [{ state: 'ready' }] }],
+      requests: { inside: 0, waiting: 0, turnedAway: 0 },
+      inputs: { refused: { 'missing-column': 1 } },
+    })
+    const { out } = await family.cli(project.folder, 'status')
+    expect(out).toMatch(/models take \d+\.\d MB of \d+\.\d GB of memory/)
+    expect(out).toMatch(/● ready +v1 {2}Python {2}\d+\.\d MB\n +inputs refused: missing-column 1 {2}since /)
+
     const promoted = await project.remoteFile('modelwright.yaml')
     expect(promoted).toContain(version.manifestDigest)
     expect(promoted).toContain('# kept by the promotion')

@@ -39,6 +39,8 @@ const visits: Record<ScenarioName, (keyof typeof pages)[]> = {
   gateFailed: ['loop', 'failed', 'unknown execution'],
   canary: ['loop', 'executions', 'runs', 'models', 'deployments', 'monitoring', 'metrics', 'why', 'version', 'lineage'],
   waiting: ['loop', 'deployments', 'version'],
+  crowded: ['loop', 'deployments', 'version'],
+  gatewayAway: ['deployments'],
 }
 
 /** What serious or critical rules axe finds broken, each with where. */

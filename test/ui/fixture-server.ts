@@ -12,7 +12,7 @@ import { getMonitoring, listAlerts } from '../../src/monitoring/monitoring-contr
 import { listProjects } from '../../src/projects/projects-contract.ts'
 import { approvePromotion, listPromotions } from '../../src/promotions/promotions-contract.ts'
 import { getRetraining } from '../../src/retraining/retraining-contract.ts'
-import { getDeployment, listDeployments } from '../../src/rollouts/rollouts-contract.ts'
+import { getDeployment, getGateway, listDeployments } from '../../src/rollouts/rollouts-contract.ts'
 import { getMetricHistory, getRun, listRuns } from '../../src/tracking/tracking-contract.ts'
 import { digest, type Scenario } from './scenarios.ts'
 
@@ -122,6 +122,7 @@ function endpoints(server: FixtureServer) {
         `environment ${params.environment}`,
       ),
     ),
+    endpoint(getGateway, async () => now().gateway),
     endpoint(getMonitoring, async () => ({ environments: now().monitored })),
     endpoint(getRetraining, async () => ({ environments: now().retraining })),
     endpoint(listAlerts, async () => ({ items: now().monitored.flatMap(({ alerts }) => alerts) })),

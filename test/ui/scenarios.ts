@@ -6,7 +6,7 @@ import type { getMonitoring } from '../../src/monitoring/monitoring-contract.ts'
 import type { listProjects } from '../../src/projects/projects-contract.ts'
 import type { getPromotion } from '../../src/promotions/promotions-contract.ts'
 import type { getRetraining } from '../../src/retraining/retraining-contract.ts'
-import type { getDeployment } from '../../src/rollouts/rollouts-contract.ts'
+import type { getDeployment, getGateway } from '../../src/rollouts/rollouts-contract.ts'
 import type { getMetricHistory, getRun } from '../../src/tracking/tracking-contract.ts'
 
 export type Execution = OutputOf<typeof getExecution>
@@ -31,6 +31,7 @@ export type Scenario = {
   verdicts: Verdict[]
   promotions: Promotion[]
   deployments: Deployment[]
+  gateway: OutputOf<typeof getGateway>
   monitored: Monitored[]
   retraining: Retraining[]
   versions: Version[]
@@ -67,6 +68,7 @@ const empty = (): Scenario => ({
   verdicts: [],
   promotions: [],
   deployments: [],
+  gateway: { answers: true, startedAt: 0, memory: { used: 0 }, journal: { written: 0, dropped: 0 } },
   monitored: [],
   retraining: [],
   versions: [],
@@ -331,6 +333,52 @@ function promotion(of: Version, at: number, rest: Partial<Promotion> = {}): Prom
   }
 }
 
+type Endpoint = NonNullable<Deployment['endpoint']>
+type Served = Endpoint['versions'][number]
+
+const proved =
+  'parity on 50 rows of its input example, 426 of its data and 812 on the thresholds of its trees, largest difference 4.2e-8 (at most 0.00001), by skl2onnx 1.20.0, onnx 1.19.1, onnxruntime 1.23.2'
+
+const served = (number: number, rest: Partial<Served> = {}): Served => ({
+  ...{ ...versionName(number), weight: 1, state: 'ready', computes: 'onnx', computesReason: proved },
+  ...rest,
+})
+
+const byPython: Partial<Served> = {
+  computes: 'python',
+  computesReason: 'not converted: its flavour is pyfunc. Log it as a model of scikit-learn, XGBoost or LightGBM.',
+  workers: [
+    { pid: 40_711, state: 'ready', memoryBytes: 212_400_000 },
+    { pid: 40_719, state: 'ready', memoryBytes: 208_900_000 },
+  ],
+}
+
+const quiet = (at: number, versions: Served[]): Endpoint => ({
+  ...{ countedSince: at, versions, requests: { inside: 0, waiting: 0, turnedAway: 0 } },
+  inputs: { refused: {}, warned: {}, imputed: 0 },
+})
+
+const conversion = (at: number): NonNullable<Story['conversion']> => ({
+  ...{ outcome: 'converted', text: `ONNX; ${proved}`, at },
+  proof: {
+    ...{
+      rows: 50,
+      rowsFrom: 'input example',
+      dataRows: 426,
+      thresholdRows: 812,
+      largestDifference: 4.2e-8,
+      tolerance: 1e-5,
+      ties: 0,
+    },
+    versions: { skl2onnx: '1.20.0', onnx: '1.19.1', onnxruntime: '1.23.2', 'scikit-learn': '1.7.2' },
+  },
+})
+
+const notConverted = (at: number): NonNullable<Story['conversion']> => {
+  const reason = 'its flavour is pyfunc. Log it as a model of scikit-learn, XGBoost or LightGBM.'
+  return { outcome: 'refused', text: `Python; not converted: ${reason}`, reason, at }
+}
+
 type Rollout = Deployment['rollouts'][number]
 
 function rollout(newcomer: number, old: number | undefined, at: number, rest: Partial<Rollout> = {}): Rollout {
@@ -390,6 +438,7 @@ function deployment(serving: number | undefined, at: number, rest: Partial<Deplo
           serving: { model: project, ...versionName(serving) },
         }),
     weights: serving === undefined ? [] : [{ ...versionName(serving), weight: 1, actual: 1, worker: 'ready' }],
+    ...(serving === undefined ? {} : { endpoint: quiet(at, [served(serving)]) }),
     rollouts: [],
     desiredHistory:
       serving === undefined
@@ -795,6 +844,11 @@ export const scenarios = {
             { ...versionName(2), weight: 0.75, actual: 0.75, worker: 'ready' },
             { ...versionName(3), weight: 0.25, actual: 0.25, worker: 'ready' },
           ],
+          endpoint: {
+            ...quiet(now - 300 * minute, [served(2, { ...byPython, weight: 0.75 }), served(3, { weight: 0.25 })]),
+            requests: { inside: 3, waiting: 0, turnedAway: 0 },
+            inputs: { refused: { range: 3 }, warned: {}, imputed: 0 },
+          },
           rollout: {
             ...way,
             traffic: {
@@ -809,7 +863,15 @@ export const scenarios = {
       monitored: [monitored(2, now, 3)],
       retraining: [retraining(now, second, 'drift of this hour')],
       versions: [newcomer, old],
-      stories: [story(newcomer, third, passed), story(old, second, before)],
+      stories: [
+        { ...story(newcomer, third, passed), conversion: conversion(at + 2 * minute) },
+        { ...story(old, second, before), conversion: notConverted(now - 298 * minute) },
+      ],
+      gateway: {
+        ...{ answers: true, startedAt: now - 300 * minute },
+        memory: { used: 472_300_000, budget: 4_000_000_000 },
+        journal: { written: 18_204, dropped: 0 },
+      },
       next: {
         sentence: 'The canary of version 3 goes to 100 % when it has answered 200 requests within its bounds.',
         who: 'modelwright',
@@ -931,6 +993,107 @@ export const scenarios = {
         command: `modelwright approve ${uuid('promotion 4')}`,
       },
     })
+  },
+
+  /** What the gateway tells of a day that did not go well. */
+  crowded: (now: number): Scenario => {
+    const made = execution({
+      seed: 'second',
+      subject: 'Train on more rows',
+      createdAt: now - 300 * minute,
+      endedAt: now - 299 * minute,
+      nodes: pipeline(now - 300 * minute),
+    })
+    const judged = verdict(made, 'pass', 0.981, 0.975)
+    const places = ['production', 'staging', 'research'].map((environment) => ({ environment, weight: 1 }))
+    const serving = version(2, made, judged, { serves: places, declared: places.map(({ environment }) => environment) })
+    const at = now - 297 * minute
+    const idle = { state: 'asleep', cause: 'idle', reason: 'Nobody asked for a while; a request loads it.' } as const
+    const tooLarge: Partial<Served> = {
+      ...{ state: 'failed', cause: 'too large', computes: 'python', computesReason: 'The graph does not load.' },
+      reason: 'It takes 5.2 GB of memory; all models together may take 4.0 GB (--serving-memory).',
+    }
+    return withRuns({
+      ...empty(),
+      projects: [connected(now)],
+      executions: [made],
+      verdicts: [judged],
+      promotions: [promotion(serving, now - 298 * minute)],
+      deployments: [
+        deployment(2, at, {
+          endpoint: {
+            countedSince: at,
+            versions: [
+              served(2, {
+                ...byPython,
+                computesReason: 'not converted: It took longer than 5 m 0 s (--convert-limit).',
+                workers: [
+                  { pid: 40_711, state: 'ready', memoryBytes: 1_212_400_000 },
+                  { pid: 40_719, state: 'restarting' },
+                ],
+                replacedForMemory: 3,
+              }),
+            ],
+            requests: { inside: 8, waiting: 211, turnedAway: 1_204 },
+            inputs: {
+              refused: { range: 1_310, missing: 42, 'missing-column': 7 },
+              warned: { 'unknown-column': 12 },
+              imputed: 318,
+            },
+          },
+        }),
+        deployment(2, at, {
+          environment: 'research',
+          weights: [{ ...versionName(2), weight: 1, actual: 1, worker: 'asleep' }],
+          endpoint: quiet(at, [served(2, idle)]),
+        }),
+        deployment(2, at, {
+          environment: 'staging',
+          state: 'mismatch',
+          reason: `version 2 is failed (${tooLarge.reason})`,
+          weights: [{ ...versionName(2), weight: 1, actual: 0, worker: 'failed' }],
+          endpoint: quiet(at, [served(2, { ...tooLarge, weight: 0 })]),
+        }),
+      ],
+      gateway: {
+        ...{ answers: true, startedAt: at, processes: { of: 3, answering: [1, 3] } },
+        memory: { used: 3_871_000_000, budget: 4_000_000_000 },
+        journal: { written: 1_204_331, dropped: 17 },
+        problem: 'desired.json is gone; the last one goes on.',
+      },
+      monitored: [monitored(2, now, 0)],
+      versions: [serving],
+      stories: [
+        {
+          ...story(serving, made, judged),
+          conversion: {
+            ...{ outcome: 'failed', reason: 'It took longer than 5 m 0 s (--convert-limit).', at },
+            text: 'Python; not converted: It took longer than 5 m 0 s (--convert-limit).',
+          },
+        },
+      ],
+      next: {
+        sentence: 'staging is not what Git declares; Modelwright heals it.',
+        who: 'modelwright',
+        command: 'modelwright why staging',
+      },
+    })
+  },
+
+  /** A version serves, and the gateway is away. */
+  gatewayAway: (now: number): Scenario => {
+    const { endpoint: _, ...alone } = deployment(2, now - 60 * minute, {
+      state: 'mismatch',
+      reason: 'the gateway does not answer',
+      weights: [{ ...versionName(2), weight: 1 }],
+    })
+    return {
+      ...empty(),
+      projects: [connected(now)],
+      deployments: [alone],
+      gateway: { answers: false },
+      next: { sentence: 'production is not what Git declares: the gateway does not answer.', who: 'modelwright' },
+    }
   },
 } as const satisfies Record<string, (now: number) => Scenario>
 

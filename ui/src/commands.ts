@@ -4,6 +4,7 @@ const short = (id: string): string => id.slice(-8)
 /** The lines that do in a terminal what a page shows or offers. */
 export const commands = {
   init: 'modelwright init',
+  up: 'modelwright up',
   push: 'git push modelwright main',
   run: 'modelwright run',
   token: 'modelwright token',

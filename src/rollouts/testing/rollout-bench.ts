@@ -11,12 +11,16 @@ import { Reconciler } from '../reconciler.ts'
 import type { TrafficCounts } from '../rollout.ts'
 import { RolloutsService } from '../rollouts-service.ts'
 import { RolloutsStore } from '../rollouts-store.ts'
+import { VersionConversionsStore } from '../version-conversions-store.ts'
 
 type Seen = GatewayObserved['endpoints'][number]['versions'][number]
 
 /** A gateway that reads the real desired.json and says of itself what a test wants. */
 export class PlayedGateway {
-  readonly states = new Map<Digest, Pick<Seen, 'state' | 'reason' | 'cause'>>()
+  readonly states = new Map<Digest, Partial<Seen>>()
+  /** What it says besides, of itself and of each endpoint. */
+  said: Pick<GatewayObserved, 'problem' | 'memory' | 'journal'> = {}
+  counts: Pick<GatewayObserved['endpoints'][number], 'requests' | 'inputs'> = {}
   tripped: NonNullable<GatewayObserved['endpoints'][number]['guardTripped']> | undefined
   isDown = false
   #desired: GatewayDesired = { revision: 0, endpoints: [] }
@@ -40,6 +44,7 @@ export class PlayedGateway {
     return {
       revision: this.#desired.revision,
       startedAt: 0,
+      ...this.said,
       endpoints: this.#desired.endpoints.map(({ versions, environment, project: name }) => ({
         project: name,
         environment,
@@ -51,6 +56,7 @@ export class PlayedGateway {
           computes: target.graphPath === undefined ? ('python' as const) : ('onnx' as const),
           ...this.states.get(target.digest),
         })),
+        ...this.counts,
         ...(this.tripped ? { guardTripped: this.tripped } : {}),
       })),
     }
@@ -82,6 +88,7 @@ export async function rolloutBench({ conversions }: Pick<PreparationParts, 'conv
   const bench = await promotionBench()
   const dataDir = join(bench.root, 'data')
   const store = new RolloutsStore(bench.db)
+  const conversionFacts = new VersionConversionsStore(bench.db)
   const artifacts = new ArtifactService({ db: bench.db, clock: bench.clock, objects: bench.objects })
   const gateway = new PlayedGateway(join(dataDir, 'gateway', 'desired.json'))
   const seen: ({ digest: Digest; at: number } & TrafficCounts)[] = []
@@ -130,6 +137,7 @@ export async function rolloutBench({ conversions }: Pick<PreparationParts, 'conv
     promotions: bench.promotions,
     observeGateway: gateway.observe,
     observeTraffic,
+    conversions: conversionFacts,
     clock: bench.clock,
   })
 
@@ -140,6 +148,7 @@ export async function rolloutBench({ conversions }: Pick<PreparationParts, 'conv
     place,
     store,
     gateway,
+    conversionFacts,
     service,
     rolloutFailures: failures,
     failPython: (error: Error | undefined) => {

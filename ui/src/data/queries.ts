@@ -8,7 +8,7 @@ import { getMonitoring, listAlerts } from '../../../src/monitoring/monitoring-co
 import { listProjects } from '../../../src/projects/projects-contract.ts'
 import { listPromotions } from '../../../src/promotions/promotions-contract.ts'
 import { getRetraining } from '../../../src/retraining/retraining-contract.ts'
-import { getDeployment, listDeployments } from '../../../src/rollouts/rollouts-contract.ts'
+import { getDeployment, getGateway, listDeployments } from '../../../src/rollouts/rollouts-contract.ts'
 import { getMetricHistory, getRun, listRuns } from '../../../src/tracking/tracking-contract.ts'
 import { api } from './api.ts'
 import { refetchWhilePaused } from './live.ts'
@@ -101,12 +101,21 @@ export const verdictsOfExecutionQuery = (execution: string) =>
     refetchInterval,
   })
 
+/** What the gateway counts and holds in memory comes without events. */
+const gatewayEveryMs = 5_000
+
 export const deploymentsQuery = (project: string) =>
   queryOptions({
     queryKey: ['deployments', project],
     queryFn: () => api(listDeployments, { params: { project } }),
-    refetchInterval,
+    refetchInterval: gatewayEveryMs,
   })
+
+export const gatewayQuery = queryOptions({
+  queryKey: ['gateway'],
+  queryFn: () => api(getGateway, {}),
+  refetchInterval: gatewayEveryMs,
+})
 
 export const deploymentQuery = (project: string, environment: string) =>
   queryOptions({

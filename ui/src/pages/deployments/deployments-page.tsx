@@ -30,7 +30,9 @@ import { TableScroll } from '../../parts/table-scroll.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { CanarySteps, TrafficBar } from '../../parts/traffic-bar.tsx'
 import { VersionLink } from '../../parts/version-link.tsx'
+import { AtGateway } from './at-gateway.tsx'
 import './deployments.css'
+import { GatewayCard } from './gateway-card.tsx'
 
 /** Desired beside actual, for each environment; the way from one to the other, decision by decision. */
 export function DeploymentsPage() {
@@ -61,6 +63,7 @@ export function DeploymentsPage() {
           promotions={promotions.filter(({ environment }) => environment === deployment.environment)}
         />
       ))}
+      {data && data.items.length > 0 && <GatewayCard />}
     </div>
   )
 }
@@ -90,6 +93,7 @@ function Environment({ project, deployment, promotions }: Props) {
         <Desired project={project} deployment={deployment} />
         <Actual project={project} deployment={deployment} />
       </div>
+      {deployment.endpoint && <AtGateway endpoint={deployment.endpoint} />}
       {deployment.rollout && <UnderWay rollout={deployment.rollout} />}
       {waiting.map((promotion) => (
         <Waiting key={promotion.id} promotion={promotion} />

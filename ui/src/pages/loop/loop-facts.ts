@@ -57,15 +57,18 @@ function sentenceOf({ environment, state, serving, rollout, reason }: Deployment
         ? `Version ${rollout.newcomer.version} is going out to ${environment}${serving ? ` beside ${version.toLowerCase()}` : ''}.`
         : `${environment} is being brought to what Git declares.`
     case 'waiting for a person':
-      return `The rollout to ${environment} waits for a person${reason ? `: ${reason}` : ''}.`
+      return `The rollout to ${environment} waits for a person${because(reason)}.`
     case 'stalled':
       return `The rollout to ${environment} stopped${serving ? `; ${version.toLowerCase()} goes on serving` : ''}.`
     case 'mismatch':
-      return `${environment} is not as Git declares${reason ? `: ${reason}` : ''}.`
+      return `${environment} is not as Git declares${because(reason)}.`
     case 'nothing declared':
       return `Nothing is declared for ${environment}.`
   }
 }
+
+/** A reason may be a whole sentence already. */
+const because = (reason: string | undefined): string => (reason ? `: ${reason.replace(/\.(\)?)$/, '$1')}` : '')
 
 /** The loop as it stands: from the commit to what watches production. A stage without state was not reached. */
 export function stages(facts: LoopFacts): Stage[] {

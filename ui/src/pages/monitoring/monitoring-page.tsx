@@ -18,6 +18,7 @@ import { MiniHistogram } from '../../parts/mini-histogram.tsx'
 import { Problem } from '../../parts/problem.tsx'
 import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { TableScroll } from '../../parts/table-scroll.tsx'
+import { Tile, Tiles } from '../../parts/tiles.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { VersionLink } from '../../parts/version-link.tsx'
 import './monitoring.css'
@@ -97,7 +98,7 @@ function ReportOf({ report, bounds }: { report: Report; bounds: Monitored['bound
   const bars = bounds.map(({ statistic, comparator, bound }) => `${statistic} ${comparator} ${bound}`).join(', ')
   return (
     <>
-      <dl className="tiles">
+      <Tiles>
         <Tile
           name="Rows looked at"
           value={window.rows.toLocaleString('en')}
@@ -129,7 +130,7 @@ function ReportOf({ report, bounds }: { report: Report; bounds: Monitored['bound
               }
             />
           ))}
-      </dl>
+      </Tiles>
       <p className="report-why">
         {report.reasons.slice(0, 3).join(' ')} {report.reasons.length > 3 && `And ${report.reasons.length - 3} more.`}{' '}
         {bars && <span className="quiet">Bounds: {bars}.</span>}
@@ -138,16 +139,6 @@ function ReportOf({ report, bounds }: { report: Report; bounds: Monitored['bound
     </>
   )
 }
-
-const Tile = ({ name, value, hint }: { name: string; value: string; hint: string }) => (
-  <div>
-    <dt>{name}</dt>
-    <dd>
-      <strong className="tabular">{value}</strong>
-      <span className="quiet">{hint}</span>
-    </dd>
-  </div>
-)
 
 function Features({ features }: { features: Feature[] }) {
   return (

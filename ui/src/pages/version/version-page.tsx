@@ -4,6 +4,7 @@ import { reproductionState, type ShownState, verdictState } from '../../../../sr
 import { commands } from '../../commands.ts'
 import {
   deploymentQuery,
+  deploymentsQuery,
   type Promotion,
   promotionsQuery,
   type Rollout,
@@ -18,6 +19,7 @@ import { Empty } from '../../parts/empty.tsx'
 import { PageSkeleton, SkeletonRows } from '../../parts/loading.tsx'
 import { MetricTable } from '../../parts/metric-table.tsx'
 import { Problem } from '../../parts/problem.tsx'
+import { ServedVersionItem, ServedVersions } from '../../parts/served-version.tsx'
 import { StateChip, StateWord } from '../../parts/state-chip.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { VerdictTable } from '../../parts/verdict-table.tsx'
@@ -123,8 +125,9 @@ function Story({ project, own, story, promotions, rollout }: StoryProps) {
           <Metrics story={story} />
         </div>
         <div className="stack wide">
-          <MadeAgain own={own} story={story} />
+          <AtGateway project={project} story={story} />
           <ComputedAs story={story} />
+          <MadeAgain own={own} story={story} />
           <Ingredients story={story} />
           <Recipe story={story} />
         </div>
@@ -194,22 +197,94 @@ function MadeAgain({ own, story: { reproduced } }: { own: Version; story: Versio
   )
 }
 
-/** Whether a graph computes it for its deployments, with the proof; known once it was prepared for one. */
+/** Where the gateway has it now, and how: by environment. What the record of its conversion says already is not said twice. */
+function AtGateway({ project, story: { digest, conversion } }: { project: string; story: VersionStory }) {
+  const deployments = useQuery(deploymentsQuery(project)).data?.items ?? []
+  const places = deployments.flatMap(({ environment, endpoint }) => {
+    const version = endpoint?.versions.find((one) => one.digest === digest)
+    if (!version) return []
+    const { computesReason, ...rest } = version
+    const isNews = computesReason && !conversion?.text.endsWith(computesReason)
+    return [{ environment, version: isNews ? version : rest }]
+  })
+  if (places.length === 0) return null
+  return (
+    <section className="card" aria-labelledby="at-gateway">
+      <header>
+        <h2 id="at-gateway">At the gateway</h2>
+        <span className="spring" />
+        <Link to="/projects/$project/deployments" params={{ project }} className="text-link">
+          Deployments
+        </Link>
+      </header>
+      <div className="body">
+        <ServedVersions>
+          {places.map(({ environment, version }) => (
+            <ServedVersionItem key={environment} name={environment} version={version} />
+          ))}
+        </ServedVersions>
+      </div>
+    </section>
+  )
+}
+
+/** Whether ONNX Runtime can compute it for its deployments, with the proof; known once it was prepared for one. */
 function ComputedAs({ story: { conversion } }: { story: VersionStory }) {
   if (!conversion) return null
+  const { outcome, proof, reason, at } = conversion
   return (
     <section className="card" aria-labelledby="computed-as">
       <header>
         <h2 id="computed-as">Computed as</h2>
+        {outcome === 'converted' && <StateWord state="passed" word="ONNX" />}
+        {outcome === 'refused' && <span className="quiet">Python</span>}
+        {outcome === 'failed' && <StateWord state="warned" word="Python" />}
         <span className="spring" />
         <span className="quiet">
-          <Ago at={conversion.at} />
+          <Ago at={at} />
         </span>
       </header>
-      <div className="body">
-        <p className="muted">{conversion.text}</p>
-      </div>
+      {proof ? (
+        <Proof proof={proof} />
+      ) : (
+        <div className="body stack">
+          <p className="muted">Not converted: {reason}</p>
+          {outcome === 'failed' && (
+            <p className="quiet">That does not lie in the version: the next start tries again.</p>
+          )}
+        </div>
+      )}
     </section>
+  )
+}
+
+/** On what both forms were asked, and how far apart their answers were. */
+function Proof({ proof }: { proof: NonNullable<NonNullable<VersionStory['conversion']>['proof']> }) {
+  const { rows, rowsFrom, dataRows = 0, thresholdRows, largestDifference, tolerance, ties, versions } = proof
+  return (
+    <dl className="facts body">
+      <dt>Parity on</dt>
+      <dd>
+        {count(rows, 'row')} of its {rowsFrom}
+        {dataRows > 0 && <span className="quiet fact-line">and {count(dataRows, 'row')} of its data</span>}
+        {thresholdRows > 0 && (
+          <span className="quiet fact-line">and {count(thresholdRows, 'row')} on the thresholds of its trees</span>
+        )}
+      </dd>
+      <dt>Largest difference</dt>
+      <dd className="tabular">
+        {Number(largestDifference.toPrecision(2))} <span className="quiet">at most {tolerance}</span>
+        {ties > 0 && <span className="quiet fact-line">and {count(ties, 'label')} between equal probabilities</span>}
+      </dd>
+      <dt>Made with</dt>
+      <dd>
+        {Object.entries(versions).map(([name, version]) => (
+          <span key={name} className="fact-line tabular">
+            {name} {version}
+          </span>
+        ))}
+      </dd>
+    </dl>
   )
 }
 
