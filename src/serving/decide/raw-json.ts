@@ -67,7 +67,8 @@ const loneSurrogate = /\\(?:ud[89ab][\da-f]{2}\\ud[c-f][\da-f]{2}|(ud[89a-f][\da
  * @param text valid JSON
  */
 export const wellFormed = (text: string): string =>
-  /\\ud[89a-f]/i.test(text)
+  // A letter alone is found forty times as fast as a pattern.
+  text.includes('\\') && /\\ud[89a-f]/i.test(text)
     ? text.replace(loneSurrogate, (written, lone: string | undefined) => (lone ? '\\ufffd' : written))
     : text
 

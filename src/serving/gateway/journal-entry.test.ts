@@ -1,6 +1,9 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { digestOf } from '../../kernel/digest.ts'
+import { seededRng } from '../../math/rng.ts'
 import { journalEntry, type Outcome } from './journal-entry.ts'
+import { lineOf } from './journal-writer.ts'
+import { readScoringRequest } from './scoring-request.ts'
 
 const outcome = (more: Partial<Outcome> = {}): Outcome => ({
   ...{ id: 'p1', at: 1, project: 'p', environment: 'e', outcome: 'answered', latencyMs: 2, warnings: {} },
@@ -40,4 +43,49 @@ it('keeps no row rather than a clear one where the key of the hashes cannot be h
   const { record } = journalEntry(outcome(), { policy: { sample: 1, hash: ['id'] }, hash: noKey })
   expect(record).toMatchObject({ rows: [], sampled: false, outcome: 'answered' })
   expect(JSON.stringify(record)).not.toContain('ann')
+})
+
+describe('rows that are copied as they were written', () => {
+  const rng = seededRng('rows as written')
+  const below = (count: number) => Math.floor(rng.uniform() * count)
+  const pick = <T>(items: readonly T[]): T => items[below(items.length)]!
+  const cells = [
+    '0',
+    '-0',
+    '1.50',
+    '1e400',
+    '-1E-7',
+    '12345678901234567890',
+    'null',
+    'true',
+    '" a\\"]"',
+    '"\\ud800\\u00e9ä"',
+  ]
+  const nests = ['[1, [2]]', '{"a": [3], "inputs": 4}', '[]']
+  const space = () => pick(['', '', ' ', '\n', '\r\n\t '])
+  const list = (parts: string[]) => `${space()}[${parts.map((part) => space() + part + space()).join()}]${space()}`
+  const body = () => {
+    const odd = rng.uniform() < 0.5 ? [] : rng.uniform() < 0.5 ? cells : [...cells, ...nests]
+    const cell = () => (rng.uniform() < 0.3 && odd.length > 0 ? pick(odd) : String(rng.uniform()))
+    const rows = () => list(Array.from({ length: 1 + below(4) }, () => list(Array.from({ length: below(4) }, cell))))
+    const own = `${pick(['"inputs"', '"\\u0069nputs"'])}${space()}:${rows()}`
+    const others = pick([[], ['"params":{"a":"]"}'], ['"inputs":[[7]]'], ['"x\\\\":[{"inputs":[8]}]']])
+    return `${pick(['', '', '\ufeff'])}${space()}{${space()}${[...others, own].join()}${pick(['', ',"y":"z"'])}}${space()}`
+  }
+
+  it('are kept as those that were read, whatever they hold', async () => {
+    for (let round = 0; round < 2_000; round++) {
+      const request = await readScoringRequest('application/json', Buffer.from(body()))
+      const outputs = () => Buffer.from(`{"predictions": [${request.rows.map((_, row) => row).join(', ')}]}`)
+      const unkeyed = { ...outcome().served, inputs: { columns: [], checks: [] } }
+      const line = (own: Outcome['request']) =>
+        lineOf(journalEntry(outcome({ request: own, outputs, served: unkeyed }), { policy: undefined, hash }))
+      const { rows, named } = request
+      expect(request.written).toBeDefined()
+      const [asWritten, asRead] = [line(request), line({ rows, named })]
+      expect(asWritten).not.toMatch(/[\r\n]/)
+      // JSON has no word for an infinity that was written as 1e400: what is read is written down as null.
+      expect(JSON.stringify(JSON.parse(asWritten))).toEqual(JSON.stringify(JSON.parse(asRead)))
+    }
+  })
 })

@@ -21,7 +21,9 @@ export function journalEntry(
   { served, request, warnings, error, kind = '', outputs, ...facts }: Outcome,
   { policy, hash }: { policy: LogPolicy | undefined; hash: (text: string) => string },
 ): JournalEntry {
-  const rows = isKept(policy, facts.id) ? keptRows(request, served, policy, hash) : undefined
+  const isWhole = !policy && served.inputs.key === undefined
+  const written = outputs && isWhole ? request.written : undefined
+  const rows = written ? [] : isKept(policy, facts.id) ? keptRows(request, served, policy, hash) : undefined
   const record: PredictionRecord = {
     ...facts,
     model: served.model,
@@ -33,9 +35,7 @@ export function journalEntry(
     ...(error === undefined ? {} : { error: rows ? loggedReason(policy, error, kind) : kind }),
   }
   if (!outputs || !rows) return { record }
-  const { written } = request
-  const isWhole = !policy && served.inputs.key === undefined
-  return { record, outputs: outputs(), ...(written && isWhole ? { written } : {}) }
+  return { record, outputs: outputs(), ...(written ? { written } : {}) }
 }
 
 /** Without the key of the hashes no row is kept rather than a clear one; the answer goes on. */

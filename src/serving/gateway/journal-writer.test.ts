@@ -72,6 +72,21 @@ describe('the journal writer', () => {
     await other.close()
   })
 
+  it('writes many bytes before anybody tells it to, and lines of all lengths in their order', async () => {
+    const journal = writer({ segmentBytes: 1e9 })
+    await journal.open(() => false)
+    const sizes = [10, 700_000, 20, 400_000, 30, 9_000_000, 40]
+    for (const size of sizes) journal.record({ record: { ...record, id: 'i'.repeat(size), rows: [] } })
+    const outputs = Buffer.alloc(300_000, ' ')
+    journal.record({ record, outputs })
+    await expect.poll(() => journal.written).toBe(sizes.length)
+    expect(journal.dropped).toBe(1)
+    await journal.close()
+    const lines = names().flatMap((name) => readFileSync(join(folder, name), 'utf8').trim().split('\n'))
+    const lengths = lines.map((line) => (JSON.parse(line) as PredictionRecord).id.length)
+    expect(lengths).toEqual([10, 700_000, 20, 400_000, 30, 40, record.id.length])
+  })
+
   it('closes the segments of the dead and leaves those of the living', async () => {
     writeFileSync(join(folder, '1-111-0.open.jsonl'), 'a\n')
     writeFileSync(join(folder, '2-222-0.open.jsonl'), 'b\n')

@@ -8,8 +8,12 @@ import type { PredictionRecord } from '../gateway-state.ts'
 import type { Written } from '../input-failure.ts'
 import type { ServingLog } from '../models/serving-log.ts'
 import { closedSuffix, openSuffix } from '../segment-name.ts'
+import { LineBuffer } from './line-buffer.ts'
 
-/** A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. */
+/**
+ * A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. `written`
+ * stands for the record's rows, which are not kept in memory beside it.
+ */
 export type JournalEntry = { record: PredictionRecord; outputs?: Buffer; written?: Written }
 
 export type JournalLimits = { pendingBytes: number; lineBytes: number; segmentBytes: number; segmentMs: number }
@@ -22,6 +26,9 @@ export const journalLimits: JournalLimits = {
 }
 
 const sliceMs = 4
+
+/** Written without waiting for the next flush: what dies young costs no work to clear away, what stays does. */
+const hurryBytes = 256_000
 
 type Segment = { handle: FileHandle; stem: string; since: EpochMs; bytes: number }
 
@@ -42,6 +49,7 @@ export class JournalWriter {
   #pending: JournalEntry[] = []
   #pendingBytes = 0
   #flushing: Promise<void> | undefined
+  readonly #lines = new LineBuffer()
   #segment: Segment | undefined
   #count = 0
   #complained = false
@@ -59,7 +67,11 @@ export class JournalWriter {
     for (const name of await readdir(this.#folder)) {
       if (!name.endsWith(openSuffix)) continue
       const pid = Number(name.split('-')[1])
-      if (pid === process.pid || !isAlive(pid)) await this.#complete(name.slice(0, -openSuffix.length))
+      if (pid !== process.pid && isAlive(pid)) continue
+      await this.#complete(name.slice(0, -openSuffix.length)).catch((error: NodeJS.ErrnoException) => {
+        // Another process of this gateway that starts now, too, was faster.
+        if (error.code !== 'ENOENT') throw error
+      })
     }
   }
 
@@ -71,31 +83,34 @@ export class JournalWriter {
     }
     this.#pending.push(entry)
     this.#pendingBytes += bytes
+    if (this.#pendingBytes >= hurryBytes && !this.#flushing) void this.flush()
   }
 
-  /** Writes what is pending and completes a segment that is full or old enough. Never throws. */
-  flush(): Promise<void> {
+  /** Writes what is pending now and completes a segment that is full or old enough. Never throws. */
+  async flush(): Promise<void> {
+    // One that runs took what was pending when it began.
+    await this.#flushing
     this.#flushing ??= this.#flushOnce().finally(() => {
       this.#flushing = undefined
     })
-    return this.#flushing
+    await this.#flushing
   }
 
   async close(): Promise<void> {
-    await this.flush()
     await this.flush()
     await this.#completeSegment().catch(() => undefined)
   }
 
   async #flushOnce(): Promise<void> {
     const entries = this.#pending
+    const before = this.written
     this.#pending = []
     this.#pendingBytes = 0
     try {
       if (entries.length > 0) await this.#append(entries)
       if (this.#isFull()) await this.#completeSegment()
     } catch (error) {
-      this.dropped += entries.length
+      this.dropped += entries.length - (this.written - before)
       if (!this.#complained) this.#log.error({ error: String(error) }, 'predictions cannot be logged; answers go on')
       this.#complained = true
       // After a failed write the file may end in half a line: the next entries go to a new one.
@@ -104,24 +119,30 @@ export class JournalWriter {
   }
 
   async #append(entries: JournalEntry[]): Promise<void> {
-    const lines: string[] = []
+    this.#lines.clear()
     let since = performance.now()
     for (const entry of entries) {
       const line = lineInAnyCase(entry)
       if (line.length > this.#limits.lineBytes) this.dropped++
-      else lines.push(line)
+      else this.#lines.add(line)
+      if (this.#lines.isFull) await this.#writeLines()
       // Who asks meanwhile is answered in between.
       if (performance.now() - since < sliceMs) continue
       await setImmediate()
       since = performance.now()
     }
-    if (lines.length === 0) return
+    await this.#writeLines()
+  }
+
+  async #writeLines(): Promise<void> {
+    const { lines, bytes } = this.#lines
+    if (lines === 0) return
     const segment = await this.#openSegment()
-    const bytes = Buffer.from(`${lines.join('\n')}\n`)
     await segment.handle.appendFile(bytes)
     segment.bytes += bytes.length
-    this.written += lines.length
+    this.written += lines
     this.#complained = false
+    this.#lines.clear()
   }
 
   async #openSegment(): Promise<Segment> {
@@ -166,29 +187,29 @@ function lineInAnyCase(entry: JournalEntry): string {
 /** One output per row where the model gave a list of as many; otherwise the whole output stands at the first row, null at the rest. */
 export function lineOf({ record, outputs, written }: JournalEntry): string {
   const { rows, ...facts } = record
-  const inputs = written && inputsAsWritten(written)
-  const given = outputs && outputsAsWritten(outputs)
-  const texts = rows.map((row, at) => {
-    const text = inputs?.length === rows.length ? `{"input":${inputs[at]}}` : JSON.stringify(row)
-    if (!given) return text
-    const output = given.each?.length === rows.length ? given.each[at] : at === 0 ? given.all : 'null'
-    return `${text.slice(0, -1)},"output":${output}}`
-  })
-  return wellFormed(`${JSON.stringify(facts).slice(0, -1)},"rows":[${texts.join()}]}`)
+  // Each without its end.
+  const begun = written
+    ? inputsAsWritten(written).map((input) => `{"input":${input}`)
+    : rows.map((row) => JSON.stringify(row).slice(0, -1))
+  const outputOf = outputs && outputsAsWritten(outputs, begun.length)
+  const texts = begun.map((text, at) => (outputOf ? `${text},"output":${outputOf(at)}}` : `${text}}`))
+  // Joined once: a text of texts would be copied again when it is searched.
+  texts[0] = `${JSON.stringify(facts).slice(0, -1)},"rows":[${texts[0] ?? ''}`
+  texts[texts.length - 1] += ']}'
+  return wellFormed(texts.join())
 }
 
-function inputsAsWritten({ body, member }: Written): string[] | undefined {
+function inputsAsWritten({ body, member }: Written): string[] {
   const text = body.toString('utf8')
-  const at = rawMember(text, member)
-  return at === undefined ? undefined : rawElements(text, at)
+  return rawElements(text, rawMember(text, member)!)!
 }
 
-function outputsAsWritten(outputs: Buffer): { all: string; each?: string[] } {
+function outputsAsWritten(outputs: Buffer, rows: number): (row: number) => string | undefined {
   const text = outputs.toString('utf8')
   const at = rawMember(text, 'predictions')
-  if (at === undefined) return { all: 'null' }
-  const each = rawElements(text, at)
-  return { all: rawValue(text, at), ...(each ? { each } : {}) }
+  const each = at === undefined ? undefined : rawElements(text, at)
+  if (each?.length === rows) return (row) => each[row]
+  return (row) => (row === 0 && at !== undefined ? rawValue(text, at) : 'null')
 }
 
 /** A rough size in memory; cheap, because it is asked for on the way of every answer. */

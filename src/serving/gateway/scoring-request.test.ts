@@ -19,3 +19,14 @@ it('takes what nests less, and long bodies that do not nest', async () => {
   expect((await read(`{"instances": [${nested(900)}]}`)).rows).toHaveLength(1)
   expect((await read(`{"instances": [${Array(5_000).fill('[1]').join()}]}`)).rows).toHaveLength(5_000)
 })
+
+it('counts lists and objects alike, to the last level', async () => {
+  const mixed = (pairs: number) => '[{"a":'.repeat(pairs) + 1 + '}]'.repeat(pairs)
+  for (const [inner, more] of [
+    [nested(998), nested(999)],
+    [mixed(499), `[${mixed(499)}]`],
+  ]) {
+    expect((await read(`{"instances": [${inner}]}`)).rows).toHaveLength(1)
+    await expect(read(`{"instances": [${more}]}`)).rejects.toThrow('nests more than 1000')
+  }
+})

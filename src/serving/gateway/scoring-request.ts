@@ -40,8 +40,13 @@ async function rowsOfParquet(body: Buffer): Promise<InputRows> {
 
 function asWritten(body: Buffer, json: Row, { named, rows }: InputRows): Pick<InputRows, 'written'> {
   const member = (['instances', 'inputs'] as const).find((one) => Array.isArray(json[one]))
-  return member && !named && rows.every((row) => Array.isArray(row)) ? { written: { body, member } } : {}
+  return member && !named && rows.every((row) => Array.isArray(row))
+    ? { written: { body: unmarked(body), member } }
+    : {}
 }
+
+/** Without the byte order mark: no other JSON begins beyond ASCII. */
+const unmarked = (body: Buffer): Buffer => (body[0]! > 127 ? body.subarray(3) : body)
 
 function utf8(body: Buffer): string {
   if (!isUtf8(body)) throw badRequest('The body is not valid UTF-8.')
@@ -57,11 +62,18 @@ function parseObject(text: string): Row {
     const hint = /\b(NaN|-?Infinity)\b/.test(text) ? ' JSON has no NaN or Infinity: send null for a missing value.' : ''
     throw badRequest(`The body is not valid JSON: ${messageOf(error)}.${hint}`)
   }
-  // A level takes two letters at least.
-  if (text.length > 2 * mostLevels && nestsBeyond(value, mostLevels))
+  if (beginsBeyond(text, mostLevels) && nestsBeyond(value, mostLevels))
     throw badRequest(`The body nests more than ${mostLevels} lists and objects.`)
   if (!isObject(value)) throw badRequest(`The body must be a JSON object with one of ${forms.join(', ')}.`)
   return value
+}
+
+/** Whether there are so many lists and objects at all: the engine finds letters faster than anybody looks at each value. */
+function beginsBeyond(text: string, most: number): boolean {
+  let count = 0
+  for (const letter of '[{')
+    for (let at = text.indexOf(letter); at >= 0; at = text.indexOf(letter, at + 1)) if (++count > most) return true
+  return false
 }
 
 /** Recursion is safe here: it ends at `levels`. */

@@ -5,7 +5,7 @@ import { elementCount, type Tensor } from '../tensor.ts'
 import type { InferAnswer, Refusal, ScoreAnswer, ScoreQuestion } from './model-backend.ts'
 import type { ModelFacts, TensorFacts } from './model-facts.ts'
 import { type CellTypes, MalformedBody, readScoringData, type ScoringData } from './scoring-data.ts'
-import { bytesFromJson, elementTexts } from './tensor-json.ts'
+import { bytesFromJson, elementTexts, firstOf } from './tensor-json.ts'
 
 type Parts = {
   graph: ModelFacts
@@ -248,7 +248,7 @@ function fromLists(
 /** @param casts where a signature stands, MLflow casts 1.5 into a whole number; without one it is refused */
 function tensorOf({ name, datatype }: TensorFacts, nested: unknown, casts: boolean): Tensor {
   const shape: number[] = []
-  for (let level = nested; Array.isArray(level) && shape.length < 33; level = level[0]) shape.push(level.length)
+  for (let level = nested; Array.isArray(level) && shape.length < 33; level = firstOf(level)) shape.push(level.length)
   const isInteger = datatype.startsWith('INT') || datatype.startsWith('UINT')
   const data = casts && isInteger ? truncated(nested) : nested
   const what = { name, datatype, shape }

@@ -8,6 +8,8 @@ const forms = {
 
 /** What a body of MLflow's protocol is, from its Content-Type. @throws ScoringError 415 */
 export function formOf(contentType: string | undefined): (typeof forms)[keyof typeof forms] {
+  // What most clients send, word for word.
+  if (contentType === 'application/json') return 'json'
   const [mime = '', ...parameters] = (contentType ?? '').split(';').map((part) => part.trim().toLowerCase())
   for (const parameter of parameters)
     if (parameter !== '' && !/^charset="?utf-8"?$/.test(parameter))
