@@ -3,6 +3,7 @@
     python modelwright_convert.py REQUEST.json RESULT.json
 
 REQUEST  {"model": folder, "output": folder that is not there yet, "rows": a .csv or .parquet file or null, "tolerance": 1e-5,
+          "data": [further files, as far as they hold the model's columns; .tsv too],
           "answerOnly": true}  leaves a classifier's probabilities out once they are proved: it answers what the original answers, no more
 RESULT   {"ok": true, "record": {...}}  the record is also written to the folder as modelwright-conversion.json
          {"ok": false, "kind": "unsupported" | "rows" | "parity" | "packages", "message": "..."}
@@ -10,7 +11,7 @@ RESULT   {"ok": true, "record": {...}}  the record is also written to the folder
 The graph takes what the signature says: one matrix where all columns are numbers, else an input per column. Its first output has the
 form and the type of the original's answer (under `output-0`, or the signature's own name); a classifier's probabilities follow, one
 output per class.
-Runs in the model's own environment with the converters beside its packages. A model is code: the process that runs this has no secrets.
+Runs in the model's own environment with the converters beside its packages. A model is code: the process that runs this has no secrets, no network and sees no other.
 """
 
 import importlib.metadata
@@ -22,7 +23,15 @@ import threading
 import time
 import traceback
 
-from modelwright_parity import Unequal, prove, real_rows
+if __name__ == "__main__":
+    # As the worker that would serve it, and before numpy begins its threads.
+    sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "worker"))
+    import modelwright_apart
+
+    sys.path.pop()
+    modelwright_apart.stand_apart(network=False, tell=lambda **told: None)
+
+from modelwright_parity import Unequal, data_tables, prove, real_rows
 from modelwright_trees import Boosted, NotConvertible, lightgbm_forest, register, xgboost_forest
 
 OPSET = {"": 17, "ai.onnx.ml": 3}
@@ -70,12 +79,13 @@ def convert(request):
     inputs = Inputs(metadata, native)
     register()
     real, problems = None, []
+    data = data_tables(metadata, request.get("data") or [], inputs)
     for number_type in ("double", "float"):
         try:
             graph = to_graph(native, inputs, number_type)
             real = real or real_rows(metadata, folder, request["rows"], inputs)
             graph, answer = shape_graph(graph, native, inputs, metadata, predict_fn, answer_type(original, real[0]))
-            record = prove(graph, original, native, inputs, answer, real=real, tolerance=request["tolerance"])
+            record = prove(graph, original, native, inputs, answer, real=real, data=data, tolerance=request["tolerance"])
             if request.get("answerOnly"):
                 del graph.graph.output[1:]
         except (NotConvertible, Unequal) as error:

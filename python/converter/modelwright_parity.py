@@ -1,6 +1,7 @@
 """Holds a graph against the model that it was made of: on real rows, on the thresholds of its trees, and on what the model refuses."""
 
 import random
+import sys
 
 import numpy
 
@@ -19,14 +20,20 @@ class Unequal(Exception):
         self.kind = kind
 
 
-def prove(graph, original, native, inputs, answer, *, real, tolerance):
-    """@param real the rows, as the signature casts them, and where they are from"""
+def prove(graph, original, native, inputs, answer, *, real, data, tolerance):
+    """
+    @param real the rows, as the signature casts them, and where they are from
+    @param data tables of further ones
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     real, source = real
     check = Check(session, original, native, inputs, answer, tolerance)
     check.hold(real, source)
+    answered = [table for table in data if is_answered(original, table)]
+    for table in answered:
+        check.hold(table, "the data that the version was made of")
     at_thresholds = threshold_rows(native, real, inputs)
     if len(at_thresholds):
         check.hold(at_thresholds, "the thresholds of its trees")
@@ -35,7 +42,7 @@ def prove(graph, original, native, inputs, answer, *, real, tolerance):
         check.hold(table, "missing and infinite values")
     refuses["large"] += unlike_when_large(check, real, inputs, refuses)
     return {
-        "rows": len(real), "rowsFrom": source, "thresholdRows": len(at_thresholds), "largestDifference": check.largest, "ties": check.ties,
+        "rows": len(real), "rowsFrom": source, "dataRows": sum(map(len, answered)), "thresholdRows": len(at_thresholds), "largestDifference": check.largest, "ties": check.ties,
         "tolerance": tolerance, "refuses": refuses, "categories": categories(original, native, real, inputs),
     }  # fmt: skip
 
@@ -45,7 +52,7 @@ def real_rows(metadata, folder, path, inputs):
     import pandas
 
     if path is not None:
-        table = pandas.read_parquet(path) if path.endswith(".parquet") else pandas.read_csv(path)
+        table = read_table(path)
         missing = [name for name, _ in inputs.columns if name not in table.columns]
         if missing:
             raise Unequal("rows", "The rows lack the column %s." % ", ".join(missing[:10]))
@@ -56,11 +63,49 @@ def real_rows(metadata, folder, path, inputs):
             raise Unequal("rows", "The model has no input example, and no other rows to compare on were given.")
     if len(table) == 0:
         raise Unequal("rows", "There are no rows to compare on.")
-    if len(table) > MOST_ROWS:
-        step = len(table) / MOST_ROWS
-        chosen = [int(index * step) for index in range(MOST_ROWS)]
-        table = table.iloc[chosen] if hasattr(table, "iloc") else table[chosen]
-    return enforced(metadata, table, inputs), source
+    return enforced(metadata, at_most(table), inputs), source
+
+
+def read_table(path):
+    import pandas
+
+    if path.endswith(".parquet"):
+        return pandas.read_parquet(path)
+    return pandas.read_csv(path, sep="\t" if path.endswith(".tsv") else ",")
+
+
+def at_most(table):
+    if len(table) <= MOST_ROWS:
+        return table
+    step = len(table) / MOST_ROWS
+    chosen = [int(index * step) for index in range(MOST_ROWS)]
+    return table.iloc[chosen] if hasattr(table, "iloc") else table[chosen]
+
+
+def data_tables(metadata, paths, inputs):
+    """
+    Of files, those that hold the model's columns: without rows in which a value is missing, which are tried elsewhere. What the model is
+    given is often made of its data first: such a file says nothing of it and is passed over.
+    """
+    names, schema = [name for name, _ in inputs.columns], metadata.get_input_schema()
+    tables = []
+    for path in paths if names else []:
+        try:
+            table = at_most(read_table(path)[names].dropna())
+            table = table.astype(dict(zip(names, schema.pandas_types())))
+            tables += [enforced(metadata, table, inputs)] if len(table) else []
+        except Exception as error:
+            print("%s is no table of the model's rows: %s" % (path, error), file=sys.stderr)
+    return tables
+
+
+def is_answered(original, table):
+    try:
+        original.predict(table)
+        return True
+    except Exception as error:
+        print("The original refuses what it was made of: %s" % error, file=sys.stderr)
+        return False
 
 
 def enforced(metadata, table, inputs):

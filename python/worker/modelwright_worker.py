@@ -9,7 +9,9 @@ The gateway talks to it through stdin and stdout in frames: 4 bytes length of wh
           {"op": "infer", "id": 7, "layout": "columns" | "matrix" | "tensors" | "one" | "free", "parameters": {...},
            "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...],
            "scores": true?}  for an explanation: probabilities where the model has them            body: the tensors' bytes in a row
-    out   {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
+    out   {"op": "apart", "pid": 4711}                                                    at once, where another process goes on: its number outside
+          {"op": "apart", "lacks": "it may ..."}                                          instead of it: what the machine does not keep from the model
+          {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
           {"op": "failed", "stage": "load" | "warm", "message": "..."}                    instead of it; the process ends
           {"op": "answer", "id": 7, "ok": true}                                           body: {"predictions": ...}
           {"op": "answer", "id": 7, "ok": true, "outputs": [{"name", "datatype", "shape", "length"}]}   body: the tensors' bytes
@@ -44,8 +46,7 @@ class BadRequest(Exception):
 
 def main():
     requests, answers = take_over_pipes()
-    modelwright_apart.stand_apart(network="--network" in sys.argv[2:])
-    die_with_parent()
+    modelwright_apart.stand_apart(network="--network" in sys.argv[2:], tell=lambda **told: write_frame(answers, {"op": "apart", **told}))
     # A thread, so that the end of stdin ends the process even while the model loads or computes. It reads nothing: handing each request
     # from thread to thread would cost as much as a small model.
     threading.Thread(target=die_at_end, args=(requests.fileno(),), daemon=True).start()
@@ -66,17 +67,6 @@ def take_over_pipes():
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return requests, answers
-
-
-def die_with_parent():
-    """Linux kills the worker with the gateway even where a native library holds the interpreter and no thread can run."""
-    try:
-        import ctypes
-
-        PR_SET_PDEATHSIG, SIGKILL = 1, 9
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
-    except Exception:
-        pass  # Elsewhere the end of stdin must do.
 
 
 def die_at_end(requests):

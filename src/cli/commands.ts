@@ -382,6 +382,7 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     .option('-p, --port <port>', '5000 where none is named; HTTP and gRPC share it')
     .option('-h, --host <host>', 'address to listen on; beyond loopback a token is needed')
     .option('-w, --workers <count>', 'Python processes for a model that is not ONNX', '1')
+    .option('--spare', 'one more, loaded and warmed: it goes on at once when another dies')
     .option('-t, --timeout <seconds>', 'how long a request may take', '60')
     .option('--name <name>', 'the name of the model in /v2/models/NAME; else its own')
     .option('--grpc-port <port>', 'a port for gRPC alone, as well')
@@ -442,7 +443,7 @@ export async function declareCommands(program: Command, parts: CommandParts): Pr
     'modelwright convert models:/tumour-classifier@champion',
   ])
     .option('-o, --output <folder>', 'where it shall lie; not there yet. Else NAME-onnx')
-    .option('--rows <file>', 'real rows (.csv, .parquet) on which both must answer alike; else its input example')
+    .option('--rows <file>', 'real rows (.csv, .tsv, .parquet) on which both must answer alike; else its input example')
     .option('--tolerance <share>', 'how much values may differ: absolute below 1, relative above', '1e-5')
     .option('--python <path>', 'Python that has what the model needs, and the converters')
     .option('--env-manager <how>', 'uv, virtualenv: one made of its packages and the converters; local: python3', 'uv')

@@ -9,6 +9,7 @@ export type ServeFlags = {
   port?: string
   host?: string
   workers: string
+  spare?: boolean
   network?: boolean
   timeout: string
   name?: string
@@ -57,6 +58,7 @@ function settingsOf(model: string | undefined, flags: ServeFlags): ServeSettings
     ...(flags.grpcPort === undefined ? {} : { grpcPort: wholeNumber('--grpc-port', flags.grpcPort, 0, 65_535) }),
     network: flags.network ?? false,
     workers: wholeNumber('--workers', flags.workers, 1, 256),
+    spare: flags.spare ?? false,
     timeoutSeconds: wholeNumber('--timeout', flags.timeout, 1, 86_400),
     maxBodyBytes: wholeNumber('--max-body-mb', flags.maxBodyMb, 1, 4_000) * 1_000_000,
     batchRows: wholeNumber('--max-batch', flags.maxBatch, 1, 65_536),

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import type { StepSecrets } from '../access/index.ts'
 import { type DataCheckRequest, givesSecrets } from '../executions/index.ts'
 import type { Digest } from '../kernel/digest.ts'
@@ -7,7 +7,9 @@ import { AppError } from '../kernel/errors.ts'
 import type { Reference } from '../monitoring/index.ts'
 import type { DataSecret } from '../planning/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
+import type { ProjectsService } from '../projects/index.ts'
 import type { PromotionsService } from '../promotions/index.ts'
+import type { VersionConversionsParts } from '../rollouts/index.ts'
 import { checkTable, type DataReport, isTable, profileTable, type TableProfile } from '../validation/index.ts'
 
 /** Stops a step whose data does not hold what was declared, naming the offending rows. */
@@ -66,6 +68,27 @@ export async function profileOf(
     await rm(folder, { recursive: true, force: true })
   }
 }
+
+const convertible = ['.csv', '.tsv', '.parquet']
+/** A converter has minutes; of larger data it would spend them on reading. */
+const mostBytesToConvert = 100_000_000
+
+/** The tables that a version was made of, laid into a folder. What is no table, too large or gone is left out. */
+export const dataForConversion =
+  (objects: ObjectStore, projects: Pick<ProjectsService, 'fileAt'>): VersionConversionsParts['layOutData'] =>
+  async ({ project, commit, data }, folder) => {
+    const { file } = await projects.fileAt(project, commit)
+    const laidOut: string[] = []
+    for (const [name, digest] of Object.entries(data)) {
+      const kind = extname(file.data[name]?.path ?? '').toLowerCase()
+      const bytes = convertible.includes(kind) ? await objects.sizeIfKept(digest) : undefined
+      if (bytes === undefined || bytes > mostBytesToConvert) continue
+      const path = join(folder, `data-${laidOut.length}${kind}`)
+      await objects.materialise(digest, path)
+      laidOut.push(path)
+    }
+    return laidOut
+  }
 
 /** What a version was trained on, from its manifest. */
 export async function referenceOf(

@@ -24,6 +24,7 @@ export type ServeSettings = PythonSettings & {
   port?: number
   grpcPort?: number
   workers: number
+  spare: boolean
   network: boolean
   timeoutSeconds: number
   maxBodyBytes: number
@@ -66,6 +67,7 @@ export async function startServing(settings: ServeSettings, parts: LocalModelPar
       workerEnv: passedEnvironment(settings, environment),
       folder: join(scratch, 'work'),
       workers: settings.workers,
+      spare: settings.spare,
       network: settings.network,
       timeoutMs: settings.timeoutSeconds * 1000,
       maxBodyBytes: settings.maxBodyBytes,

@@ -58,7 +58,7 @@ import type { Ports } from './adapters.ts'
 import { candidateReader } from './candidate-reader.ts'
 import { championByDigest } from './champion-by-digest.ts'
 import { type Config, machineEnvironment } from './config.ts'
-import { checkData, dataSecret, profileOf, referenceOf } from './datasets.ts'
+import { checkData, dataForConversion, dataSecret, profileOf, referenceOf } from './datasets.ts'
 import { openDvcObject } from './dvc-remote.ts'
 import { aliasFollowsGit as gitOwnedAliases } from './git-owned-aliases.ts'
 import { Loop } from './loop.ts'
@@ -221,6 +221,7 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     clock,
     log,
     limitMs: parseDuration(config.convertLimit)!,
+    layOutData: dataForConversion(objects, projects),
     converterPython: converterPythonOf(planner, environments),
   })
   const preparation = new Preparation({

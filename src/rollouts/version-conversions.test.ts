@@ -17,6 +17,7 @@ import { TurnableClock } from '../adapters/clock/turnable/turnable-clock.ts'
 import type { Db } from '../db/index.ts'
 import { digestOf } from '../kernel/digest.ts'
 import { AppError } from '../kernel/errors.ts'
+import type { CommitId } from '../kernel/ids.ts'
 import { conversionText } from './version-conversion.ts'
 import { VersionConversions, type VersionConversionsParts } from './version-conversions.ts'
 import { VersionConversionsStore } from './version-conversions-store.ts'
@@ -72,10 +73,12 @@ eachDatabase('the ONNX form of a deployed version', (database) => {
       clock,
       log: { error: (_, message) => told.push(message) },
       limitMs,
+      layOutData: async () => [],
       converterPython: async () => standIn(what),
       ...other,
     })
-  const version = () => ({ digest, manifest: { environmentLock: digestOf('lock') }, modelPath: join(folder, 'model') })
+  const manifest = { environmentLock: digestOf('lock'), project: 'p', commit: 'c' as CommitId, data: {} }
+  const version = () => ({ digest, manifest, modelPath: join(folder, 'model') })
   const never = new AbortController().signal
   const fact = async () => (await new VersionConversionsStore(db).find(digest))?.fact
 
@@ -91,6 +94,22 @@ eachDatabase('the ONNX form of a deployed version', (database) => {
     )
     expect(await conversions('exit 1').graphOf(version(), never)).toBe(graph)
     expect(begun()).toBe(1)
+  })
+
+  it('is proved on the data that the version was made of, too, and says on how many rows; nothing of that stays', async () => {
+    const record = JSON.parse(readFileSync(join(converted, 'modelwright-conversion.json'), 'utf8')) as object
+    const says = JSON.stringify({ ...record, dataRows: 3 })
+    const isAsked = `grep -q '"data":\\["[^"]*/data-0.csv"\\]' "$4" && grep -q 4,5 "$(dirname "$4")/data-0.csv"`
+    const what = `${isAsked} || exit 1; cp -r ${converted} "$output"; printf '{"ok": true, "record": %s}' '${says}' > "$5"`
+    const layOutData: VersionConversionsParts['layOutData'] = async ({ data }, scratch) => {
+      expect(data).toEqual({ rows: digestOf('rows') })
+      writeFileSync(join(scratch, 'data-0.csv'), 'a,b\n4,5\n')
+      return [join(scratch, 'data-0.csv')]
+    }
+    const of = { ...version(), manifest: { ...manifest, data: { rows: digestOf('rows') } } }
+    expect(await conversions(what, { layOutData }).graphOf(of, never)).toBeDefined()
+    expect(conversionText((await fact())!)).toMatch(/^ONNX; parity on 5 rows of its input example, 3 of its data/)
+    expect(readdirSync(root(), { recursive: true }).filter((name) => String(name).endsWith('.csv'))).toEqual([])
   })
 
   it('is made again where somebody altered what was proved', async () => {
@@ -116,7 +135,11 @@ eachDatabase('the ONNX form of a deployed version', (database) => {
       reason: expect.stringContaining('its flavour is pytorch'),
     })
     saveModel('sklearn')
-    const bare = { ...version(), digest: digestOf('another'), manifest: { environmentLock: 'none' as const } }
+    const bare = {
+      ...version(),
+      digest: digestOf('another'),
+      manifest: { ...manifest, environmentLock: 'none' as const },
+    }
     expect(await conversions(converts).graphOf(bare, never)).toBeUndefined()
     expect(begun()).toBe(0)
   })
@@ -171,7 +194,7 @@ eachDatabase('the ONNX form of a deployed version', (database) => {
 })
 
 async function until(isTrue: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000
+  const deadline = performance.now() + 60_000
   while (!isTrue()) {
     if (performance.now() > deadline) throw new Error('It did not come about.')
     await new Promise((resolve) => setTimeout(resolve, 5))

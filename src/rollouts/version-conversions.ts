@@ -25,6 +25,8 @@ export type VersionConversionsParts = {
   clock: Clock
   log: Log
   limitMs: number
+  /** Lays what a version was made of into a folder, as far as that is tables of a sane size; their paths. */
+  layOutData: (manifest: ConvertibleVersion['manifest'], folder: string) => Promise<string[]>
   /** An interpreter with the packages of a lock and the converters beside them. @throws AppError where there can be none */
   converterPython: (lock: Digest, signal: AbortSignal) => Promise<string>
 }
@@ -32,7 +34,7 @@ export type VersionConversionsParts = {
 /** A version whose files lie on this machine. */
 export type ConvertibleVersion = {
   digest: Digest
-  manifest: Pick<ModelVersionManifest, 'environmentLock'>
+  manifest: Pick<ModelVersionManifest, 'environmentLock' | 'project' | 'commit' | 'data'>
   modelPath: string
 }
 
@@ -116,7 +118,7 @@ export class VersionConversions {
   }
 
   async #made({ manifest, modelPath }: ConvertibleVersion, cache: ConversionCache, key: string, signal: AbortSignal) {
-    const { clock, converterPython } = this.#parts
+    const { clock, converterPython, layOutData } = this.#parts
     if (manifest.environmentLock === 'none')
       throw new Unconvertible(
         'ConversionRefused',
@@ -128,14 +130,15 @@ export class VersionConversions {
     // Beside the workspace, which becomes the place: what is only for the work does not stay.
     const scratch = await cache.workspace(clock.now())
     try {
+      const data = await layOutData(manifest, scratch)
       // Who was told to end before it began would never be.
       signal.throwIfAborted()
-      const { rows, rowsFrom, thresholdRows, largestDifference, ties, versions } = await convertModel(
-        { model: modelPath, output: join(workspace, 'model'), tolerance, answerOnly: true },
+      const { rows, rowsFrom, dataRows, thresholdRows, largestDifference, ties, versions } = await convertModel(
+        { model: modelPath, output: join(workspace, 'model'), data, tolerance, answerOnly: true },
         { pythonPath, env: {}, scratch, signal, inBackground: true },
       )
       await cache.keep(key, workspace)
-      return { rows, rowsFrom, thresholdRows, largestDifference, tolerance, ties, versions }
+      return { rows, rowsFrom, dataRows, thresholdRows, largestDifference, tolerance, ties, versions }
     } finally {
       for (const folder of [workspace, scratch]) await rm(folder, { recursive: true, force: true })
     }

@@ -10,6 +10,7 @@ import { type RunningGateway, runGateway } from '../../src/serving/gateway/index
 import type { EndpointDesired, PredictionRecord } from '../../src/serving/gateway-state.ts'
 import { decodePredictionId } from '../../src/serving/index.ts'
 import { oipMethods } from '../../src/serving/protocols/oip-proto.ts'
+import { getWhole } from '../dialects/serving/serve-model.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/serving/${name}`, import.meta.url))
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
@@ -103,6 +104,13 @@ describe('the gateway’s doors', () => {
     }
   })
 
+  it('takes the whole address for the target, as proxies send it', async () => {
+    const whole = (path: string) => getWhole(gateway.url, `http://models.example${path}`, 'proxy.example')
+    expect(await whole('/v2/models/double/ready')).toEqual({ status: 200, body: '{"name":"double","ready":true}' })
+    expect(await whole('/endpoints/sums/production/v2/models/sum')).toMatchObject({ status: 200 })
+    expect(await whole('/version')).toEqual({ status: 200, body: 'modelwright' })
+  })
+
   it('answers gRPC on the same port', async () => {
     const { path, writeQuestion, readAnswer } = oipMethods().find(({ name }) => name === 'ModelInfer')!
     const client = new Client(`127.0.0.1:${gateway.port}`, credentials.createInsecure())
@@ -138,7 +146,7 @@ describe('the gateway’s doors', () => {
         const found = (await records()).find(({ outcome }) => outcome === 'input refused')
         expect(found).toBeDefined()
         return found!
-      }),
+      }, 30_000),
     ]
     expect(kept).toMatchObject({
       outcome: 'answered',
@@ -177,7 +185,7 @@ describe('the gateway’s doors', () => {
   }
 
   async function recordOf(id: string): Promise<PredictionRecord | undefined> {
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 1_500; tries++) {
       const found = (await records()).find((one) => one.id === id)
       if (found) return found
       await sleep(20)

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -10,7 +12,7 @@ import { post, startLoad } from '../support/serving-load.ts'
 const ask = (url: string, id = 'x') => post(url, JSON.stringify({ dataframe_records: [{ id }] }))
 const graph = fileURLToPath(new URL('../fixtures/serving/onnx-double', import.meta.url))
 
-describe('under a budget of memory', { timeout: 60_000 }, () => {
+describe('under a budget of memory', { timeout: 90_000 }, () => {
   let bench: GatewayBench
   beforeEach(() => {
     bench = new GatewayBench()
@@ -95,29 +97,33 @@ describe('under a budget of memory', { timeout: 60_000 }, () => {
   })
 
   it('counts all processes of a version, and the spare', async () => {
-    bench.want(
-      bench.endpoint('e', [[bench.light('e', 1, { megabytes: 60 }), 1]], { serve: { workers: 2, spare: true } }),
-    )
+    const loadAfter = join(bench.dataDir, 'go')
+    const light = bench.light('e', 1, { megabytes: 60, loadAfter })
+    bench.want(bench.endpoint('e', [[light, 1]], { serve: { workers: 2, spare: true } }))
     await bench.start({ memoryBytes: 900_000_000 })
     const memory = () => bench.gateway.status().memory!
     // Before anything is measured: three times 150 MB.
     expect(memory()).toEqual({ budget: 900_000_000, used: 450_000_000 })
+    writeFileSync(loadAfter, '')
     await until('it was measured', () => memory().used !== 450_000_000)
     expect(memory().used).toBeGreaterThan(3 * 60_000_000)
     expect(memory().used).toBeLessThan(450_000_000)
   })
 
   it('never puts to sleep a model that computes: who needs its room waits', async () => {
-    const [slow, other] = [bench.light('slow', 1, { answerMs: 1_000 }), bench.light('other', 2)]
+    const answerAfter = join(bench.dataDir, 'go')
+    const [slow, other] = [bench.light('slow', 1, { answerAfter }), bench.light('other', 2)]
     bench.want(bench.endpoint('slow', [[slow, 1]]), bench.endpoint('other', [[other, 1]]))
     await bench.start({ memoryBytes: 160_000_000 })
     await until('the first is loaded', () => bench.seen('slow', 1)?.state === 'ready')
     const begun = ask(bench.url('slow'))
     await until('it computes', () => bench.computed().size === 1)
     const waiting = ask(bench.url('other'))
+    await until('it waits', () => bench.seen('other', 2)?.reason === 'It waits for memory.')
     await sleep(300)
     expect(bench.seen('slow', 1)?.state).toBe('ready')
     expect(bench.seen('other', 2)).toMatchObject({ state: 'loading', reason: 'It waits for memory.' })
+    writeFileSync(answerAfter, '')
     expect((await begun).status).toBe(200)
     expect((await waiting).text).toBe('{"predictions":["other"]}')
     expect(bench.seen('slow', 1)).toMatchObject({ state: 'asleep', cause: 'for others' })
@@ -151,7 +157,12 @@ describe('under a budget of memory', { timeout: 60_000 }, () => {
     const large = bench.light('large', 1, { megabytes: 200 })
     bench.want(bench.endpoint('e', [[large, 1]]))
     await bench.start({ memoryBytes: 150_000_000 })
+    const early = Array.from({ length: 5 }, (_, n) => ask(bench.url('e'), `r${n}`))
     await until('it is refused', () => bench.seen('e', 1)?.cause === 'too large')
+    // Those who waited while it was loaded are told so; it never answers one of them.
+    for (const { status, text } of await Promise.all(early))
+      expect([status, text]).toEqual([503, expect.stringContaining('--serving-memory')])
+    expect(bench.computed().size).toBe(0)
     expect(bench.seen('e', 1)).toMatchObject({ state: 'failed' })
     expect(bench.seen('e', 1)!.reason).toMatch(
       /^It takes \d+\.\d MB of memory; all models together may take 150\.0 MB \(--serving-memory\)\.$/,
@@ -188,7 +199,8 @@ describe('under a budget of memory', { timeout: 60_000 }, () => {
   })
 
   it('a gateway that is killed in the middle of a swap in place comes to what is desired after its restart', async () => {
-    const [old, next] = [bench.light('old', 1), bench.light('next', 2, { loadMs: 1_500 })]
+    const loadAfter = join(bench.dataDir, 'go')
+    const [old, next] = [bench.light('old', 1), bench.light('next', 2, { loadAfter })]
     const serve = { swap: 'hold' } as const
     bench.want(bench.endpoint('e', [[old, 1]], { serve }))
     const script = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
@@ -214,6 +226,7 @@ describe('under a budget of memory', { timeout: 60_000 }, () => {
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
     await ended
+    writeFileSync(loadAfter, '')
     await bench.start()
     const answer = await ask(bench.url('e'))
     expect(answer.text).toBe('{"predictions":["next"]}')

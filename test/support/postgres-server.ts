@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { chownSync, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { freePort } from './free-ports.ts'
 
 /** Where the tests' PostgreSQL listens, as a URL without a database; unset where there is none on this machine. */
 export const postgresVariable = 'MODELWRIGHT_TEST_POSTGRES'
@@ -83,7 +84,7 @@ export async function startServer({ synchronised = false } = {}): Promise<Postgr
     kill: () => end('SIGQUIT'),
     stop: async () => {
       await end('SIGQUIT')
-      rmSync(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }
@@ -102,14 +103,6 @@ function unprivileged(): { uid: number; gid: number } | undefined {
   return { uid: id('-u'), gid: id('-g') }
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
-}
-
 async function answering(url: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     const client = new pg.Client({ connectionString: url })
@@ -117,7 +110,8 @@ async function answering(url: string): Promise<void> {
       await client.connect()
       return
     } catch (error) {
-      if (attempt === 200) throw error
+      // A minute: on a busy machine it may have much to recover.
+      if (attempt === 1_200) throw error
       await sleep(50)
     } finally {
       await client.end().catch(() => undefined)

@@ -10,6 +10,8 @@ const conversion = z.object({
   /** Rows of the input example or of a file, on which both answered alike. */
   rows: z.int(),
   rowsFrom: z.enum(['input example', 'file']),
+  /** Further real rows: of what the version was made of. */
+  dataRows: z.int().default(0),
   /** Rows made up on the thresholds of the model's trees. */
   thresholdRows: z.int(),
   /** Of values and probabilities: absolute below 1, relative above. */

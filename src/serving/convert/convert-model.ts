@@ -12,8 +12,10 @@ export type ConvertRequest = {
   model: string
   /** Where the converted one shall lie; not there yet. */
   output: string
-  /** A .csv or .parquet file of real rows; else the model's input example. */
+  /** A .csv, .tsv or .parquet file of real rows; else the model's input example. */
   rows?: string
+  /** Further .csv, .tsv and .parquet files, of which those are compared on that hold the model's columns. */
+  data?: readonly string[]
   tolerance: number
   /** Leaves a classifier's probabilities out, once they are proved: it answers what the original answers, and no more. */
   answerOnly?: boolean

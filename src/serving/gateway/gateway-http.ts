@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { GatewayObserved } from '../gateway-state.ts'
-import { checkHost, checkToken } from '../protocols/door-checks.ts'
-import { sendMlflowError } from '../protocols/error-answers.ts'
+import { answerAtDoor, belowV2 } from '../protocols/http-door.ts'
 import {
   bodyOf,
   decoded,
@@ -12,7 +11,6 @@ import {
   sendText,
   warningHeader,
 } from '../protocols/http-exchange.ts'
-import { answerOip, sendOipError } from '../protocols/oip-http.ts'
 import { ScoringError } from '../scoring-error.ts'
 import type { Endpoint } from './endpoint.ts'
 import { repositoryOf } from './endpoint-repository.ts'
@@ -29,43 +27,32 @@ export type DoorSetting = {
   version: string
   maxBodyBytes: number
   now: () => number
-  /** Names that the Host header may carry beside loopback ones (against DNS rebinding); absent: any. */
   allowedHosts?: readonly string[]
-  /** Needed as `Authorization: Bearer …` by all but `/ping`, `/health` and `/version`. */
   token?: string
 }
 
-const openPaths = new Set(['/ping', '/health', '/version'])
-
 /** The gateway's HTTP door: MLflow's scoring protocol and the Open Inference Protocol, per endpoint. */
-export async function answerHttp(
-  setting: DoorSetting,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const way = wayOf(request)
-  try {
-    await route(setting, way, request, response)
-  } catch (error) {
-    if (way.oip === undefined) await sendMlflowError(request, response, error, 'the gateway')
-    else await sendOipError(request, response, error)
-  }
-}
+export const answerHttp = (setting: DoorSetting, request: IncomingMessage, response: ServerResponse) =>
+  answerAtDoor(
+    {
+      allowedHosts: setting.allowedHosts,
+      token: setting.token,
+      culprit: 'the gateway',
+      wayOf,
+      oip: (way) => oipSetting(setting, way),
+      answer: (way) => route(setting, way, request, response),
+    },
+    request,
+    response,
+  )
 
-/** `/endpoints/PROJECT/ENVIRONMENT/…` or, for the only endpoint there is, `…` alone. `oip` is what stands below `/v2`. */
-type Way = { path: string; endpoint?: string; rest: string; oip?: string }
+/** `/endpoints/PROJECT/ENVIRONMENT/…` or, for the only endpoint there is, `…` alone. */
+type Way = { path: string; endpoint: string | undefined; rest: string; oip: string | undefined }
 
-function wayOf(request: IncomingMessage): Way {
-  const path = (request.url ?? '/').split('?')[0]!
+function wayOf(path: string): Way {
   const named = /^\/endpoints\/([^/]+)\/([^/]+)(\/.*)$/.exec(path)
   const rest = named ? named[3]! : path
-  const oip = /^\/v2(\/.*)?$/.exec(rest)
-  return {
-    path,
-    rest,
-    ...(named ? { endpoint: `${named[1]}/${named[2]}` } : {}),
-    ...(oip ? { oip: oip[1] ?? '' } : {}),
-  }
+  return { path, endpoint: named ? `${named[1]}/${named[2]}` : undefined, rest, oip: belowV2(rest) }
 }
 
 async function route(
@@ -75,11 +62,8 @@ async function route(
   response: ServerResponse,
 ): Promise<void> {
   const { gateway, version } = setting
-  const { path, rest, oip } = way
-  if (path !== '/health') checkHost(request, setting.allowedHosts)
-  if (!openPaths.has(path)) checkToken(request.headers.authorization, setting.token)
+  const { path, rest } = way
   const isGet = () => onlyMethods(request, response, 'GET', 'HEAD')
-  if (oip !== undefined) return answerOip(oipSetting(setting, way), oip, request, response)
   if (rest === '/invocations') return invoke(setting, way, request, response)
   switch (path) {
     case '/health':

@@ -3,6 +3,7 @@ import { messageOf } from '../../kernel/errors.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
 import type { Computes, NotLoaded, ServedVersion, VersionState } from '../gateway-state.ts'
+import type { BackendState, ModelMemory } from '../models/model-backend.ts'
 import type { ModelFacts } from '../models/model-facts.ts'
 import {
   type BackendSetting,
@@ -12,7 +13,6 @@ import {
   openBackend,
   type VersionBackend,
 } from '../models/open-backend.ts'
-import { processMemory } from '../models/process-memory.ts'
 import type { MemoryBudget, Reservation, Sleeper } from './memory-budget.ts'
 import type { ModelSize, ModelSizes } from './model-sizes.ts'
 import { readThrough } from './read-through.ts'
@@ -28,8 +28,13 @@ export type SlotSetting = {
   changed: () => void
 }
 
-/** What carries a version, and the form of the version that it was opened from. */
-type Loaded = { backend: VersionBackend; room: Reservation; form: ServedVersion }
+/** What carries a version, and the form of the version that it was opened from. Until it is measured nobody is given to it. */
+type Loaded = {
+  backend: VersionBackend
+  room: Reservation
+  form: ServedVersion
+  measured: 'no' | 'going on' | 'done'
+}
 
 const measuredEveryMs = 30_000
 
@@ -58,7 +63,6 @@ export class VersionSlot {
   #free: (() => void)[] = []
   #loadedSince: EpochMs = 0
   #measuredAt: EpochMs = 0
-  #wasReady = false
 
   constructor(served: ServedVersion, setting: SlotSetting) {
     this.served = served
@@ -84,19 +88,19 @@ export class VersionSlot {
   }
 
   get isOpen(): boolean {
-    return this.backend?.state === 'ready' && !this.#leaving && !this.isRefused
+    return this.#backendState === 'ready' && !this.#leaving && !this.isRefused
   }
 
   /** Not open, but soon. */
   get isComing(): boolean {
     if (this.isRefused || this.#leaving) return false
-    return this.#claim !== undefined || this.backend?.isComing === true
+    return this.#claim !== undefined || this.#backendState === 'loading' || this.backend?.isComing === true
   }
 
   get state(): VersionState {
     if (this.isRefused) return 'failed'
     if (this.#claim) return 'loading'
-    return this.backend && !this.#leaving ? this.backend.state : 'asleep'
+    return (this.#leaving ? undefined : this.#backendState) ?? 'asleep'
   }
 
   get reason(): string | undefined {
@@ -111,7 +115,7 @@ export class VersionSlot {
   /** For all of its processes. */
   get size(): ModelSize {
     const { bytes, isEstimate } = this.#sizeOf(this.#form)
-    return { bytes: this.#loaded && this.#wasReady ? this.#loaded.room.bytes : bytes, isEstimate }
+    return { bytes: this.#loaded?.measured === 'done' ? this.#loaded.room.bytes : bytes, isEstimate }
   }
 
   get computes(): Computes {
@@ -225,6 +229,11 @@ export class VersionSlot {
     return this.#loaded !== undefined && !this.isOpen && now - this.#loadedSince > this.#setting.limits().loadMs
   }
 
+  get #backendState(): BackendState | undefined {
+    const state = this.backend?.state
+    return state === 'ready' && this.#loaded?.measured !== 'done' ? 'loading' : state
+  }
+
   /** As it is wished for, as far as that can be. */
   get #form(): ServedVersion {
     if (this.#graphTrouble === undefined) return this.served
@@ -238,7 +247,6 @@ export class VersionSlot {
   }
 
   #open(room: Reservation): void {
-    this.#wasReady = false
     this.notLoaded = undefined
     this.#loadedSince = this.#setting.worker.clock.now()
     this.#loaded = this.#begun(this.#form, room)
@@ -254,17 +262,18 @@ export class VersionSlot {
       proofs: this.#setting.sizes,
       changed: () => this.#changed(loaded),
     })
-    const loaded = { backend, room, form }
+    const loaded: Loaded = { backend, room, form, measured: 'no' }
     return loaded
   }
 
   #changed(loaded: Loaded): void {
-    if (loaded === this.#next) this.#nextChanged(loaded)
-    if (loaded !== this.#loaded) return
     const { state, reason } = loaded.backend
+    if (state === 'ready' && loaded.measured === 'no') void this.#measureFirst(loaded)
+    if (loaded === this.#next && state === 'failed') this.#nextFailed(loaded, reason)
+    if (loaded !== this.#loaded) return
     // Until it is tried again it takes nothing.
     if (state === 'failed') {
-      this.#wasReady = false
+      loaded.measured = 'no'
       loaded.room.resize(0)
       // The wish is the same: whoever looks after it begins it again, and then it is Python's.
       if (loaded.form.graphPath !== undefined && !this.#leaving) {
@@ -272,14 +281,7 @@ export class VersionSlot {
         void this.leave()
       }
     }
-    if (state === 'ready' && !this.#wasReady) this.#isReady()
     this.#setting.changed()
-  }
-
-  #isReady(): void {
-    this.#wasReady = true
-    this.readySince = this.#setting.worker.clock.now()
-    void this.#measure()
   }
 
   /** Begins the other form beside the one that answers. Where memory does not hold both it comes with the next loading. */
@@ -293,12 +295,9 @@ export class VersionSlot {
     this.#next.backend.start()
   }
 
-  #nextChanged(next: Loaded): void {
-    const { state, reason } = next.backend
-    if (state === 'ready') this.#swap(next)
-    if (state !== 'failed') return
+  #nextFailed({ form }: Loaded, reason: string | undefined): void {
     this.#giveUpNext()
-    if (next.form.graphPath !== undefined) this.#noteTrouble(reason ?? 'Its ONNX form cannot be loaded.')
+    if (form.graphPath !== undefined) this.#noteTrouble(reason ?? 'Its ONNX form cannot be loaded.')
     else this.#setting.worker.log.warn({ ...this.#told(), reason }, 'Python cannot take over; ONNX goes on')
   }
 
@@ -307,7 +306,6 @@ export class VersionSlot {
     this.#next = undefined
     this.#loaded = next
     this.#loadedSince = this.#setting.worker.clock.now()
-    this.#isReady()
     this.#setting.worker.log.info({ ...this.#told(), computes: this.computes }, 'another form computes the version')
     if (former) void this.#end(former)
   }
@@ -327,23 +325,41 @@ export class VersionSlot {
       )
   }
 
-  async #measure(): Promise<void> {
-    const { sizes, budget, worker } = this.#setting
-    const loaded = this.#loaded
-    if (!loaded) return
+  /** What is larger than the whole budget answers nobody, not even once. */
+  async #measureFirst(loaded: Loaded): Promise<void> {
+    const { sizes, budget, worker, changed } = this.#setting
     const { backend, room, form } = loaded
-    const isFirst = this.#measuredAt < this.#loadedSince
-    this.#measuredAt = worker.clock.now()
+    loaded.measured = 'going on'
     const found = await memoryOf(backend)
-    if (!found || this.#loaded !== loaded || this.#leaving) return
+    const isGone = (loaded !== this.#loaded && loaded !== this.#next) || this.#leaving !== undefined
+    // One that ended meanwhile tells when it is ready again.
+    loaded.measured = backend.state === 'ready' ? 'done' : 'no'
+    if (isGone || loaded.measured === 'no') return
+    const bytes = found && this.#bytesOf(loaded, found)
     // What a process grows by later is its own: the next one begins small again.
-    if (isFirst && backend.workers) sizes.measured(form, found.each)
-    // The first process is measured before its fellows have begun.
-    const bytes = Math.max(found.bytes, found.each * this.#copies(form))
-    if (isFirst && bytes > budget.bytes) {
-      this.refuse(tooLarge(bytes, budget.bytes))
-      this.#setting.changed()
-    } else room.resize(bytes)
+    if (found && backend.measure) sizes.measured(form, found.each)
+    if (bytes !== undefined && bytes > budget.bytes) {
+      const why = tooLarge(bytes, budget.bytes)
+      if (loaded === this.#next) this.#nextFailed(loaded, why.reason)
+      else this.refuse(why)
+    } else {
+      if (bytes !== undefined) room.resize(bytes)
+      if (loaded === this.#next) this.#swap(loaded)
+      this.#measuredAt = this.readySince = worker.clock.now()
+    }
+    changed()
+  }
+
+  async #measure(): Promise<void> {
+    this.#measuredAt = this.#setting.worker.clock.now()
+    const loaded = this.#loaded
+    const found = loaded && (await memoryOf(loaded.backend))
+    if (found && this.#loaded === loaded && !this.#leaving) loaded.room.resize(this.#bytesOf(loaded, found))
+  }
+
+  /** The first process is measured before its fellows have begun. */
+  #bytesOf({ form }: Loaded, { bytes, each }: ModelMemory): number {
+    return Math.max(bytes, each * this.#copies(form))
   }
 
   async #leave(loaded: Loaded): Promise<void> {
@@ -392,16 +408,10 @@ export class VersionSlot {
   }
 }
 
-/** `each`: what a process takes that is loaded; those that begin only now take little yet. */
-async function memoryOf(backend: VersionBackend): Promise<{ bytes: number; each: number } | undefined> {
-  const { workers, graphBytes } = backend
-  if (!workers) return graphBytes === undefined ? undefined : { bytes: graphBytes, each: graphBytes }
-  const measured = await Promise.all(
-    workers.map(async ({ pid, state }) => ({ bytes: await processMemory(pid), isLoaded: state === 'ready' })),
-  )
-  const loaded = measured.flatMap(({ bytes, isLoaded }) => (isLoaded && bytes !== undefined ? [bytes] : []))
-  if (loaded.length === 0) return undefined
-  return { bytes: measured.reduce((sum, { bytes = 0 }) => sum + bytes, 0), each: Math.max(...loaded) }
+async function memoryOf(backend: VersionBackend): Promise<ModelMemory | undefined> {
+  if (backend.measure) return backend.measure()
+  const { graphBytes } = backend
+  return graphBytes === undefined ? undefined : { bytes: graphBytes, each: graphBytes }
 }
 
 const tooLarge = (bytes: number, budget: number): NotLoaded => ({

@@ -37,6 +37,9 @@ export type InferAnswer = { ok: true; tensors: Tensor[] } | Refusal
 
 export type BackendState = 'loading' | 'ready' | 'failed' | 'restarting'
 
+/** In bytes: of all its processes together, and of one that is loaded. */
+export type ModelMemory = { bytes: number; each: number }
+
 /** One loaded model: ONNX Runtime in this process, or Python processes. Doors know no more of it. */
 export type ModelBackend = {
   /** What it takes and gives; a graph of ONNX says so itself once it is loaded. */

@@ -3,7 +3,7 @@ import { readConversion } from '../convert/conversion.ts'
 import { ConvertedModel } from '../convert/converted-model.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import { type MlmodelFile, readMlmodel } from './mlmodel-file.ts'
-import type { ModelBackend } from './model-backend.ts'
+import type { ModelBackend, ModelMemory } from './model-backend.ts'
 import type { ModelFacts } from './model-facts.ts'
 import { type GraphProofs, type OnnxLimits, OnnxModel } from './onnx-model.ts'
 import { PythonModel, type WorkerFacts, type WorkerLimits, type WorkerSetting } from './python-model.ts'
@@ -21,6 +21,8 @@ export type VersionBackend = ModelBackend & {
   readonly pid: number | undefined
   /** Where it is carried by processes of its own. */
   readonly workers?: WorkerFacts[]
+  /** What those take now, with all that they began; undefined: none is loaded, or the system does not say. */
+  measure?(): Promise<ModelMemory | undefined>
   readonly replacedForMemory?: number
   /** New limits for what runs already. */
   adjust?(limits: WorkerLimits): void

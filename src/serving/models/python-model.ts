@@ -10,6 +10,7 @@ import type {
   InferAnswer,
   InferQuestion,
   ModelBackend,
+  ModelMemory,
   ScoreAnswer,
   ScoreQuestion,
 } from './model-backend.ts'
@@ -115,6 +116,16 @@ export class PythonModel implements ModelBackend {
   async infer(question: InferQuestion, signal?: AbortSignal): Promise<InferAnswer> {
     const answer = await this.#ask((id) => inferFrame(id, question), signal)
     return answer.ok ? { ok: true, tensors: tensorsOf(answer.frame) } : answer
+  }
+
+  /** What all of its processes take now; `each`: one that is loaded, for those that begin only now take little yet. */
+  async measure(): Promise<ModelMemory | undefined> {
+    const measured = await Promise.all(
+      this.#processes.map(async (one) => ({ bytes: (await one.measure()) ?? 0, isLoaded: one.state === 'ready' })),
+    )
+    const loaded = measured.flatMap(({ bytes, isLoaded }) => (isLoaded && bytes > 0 ? [bytes] : []))
+    if (loaded.length === 0) return undefined
+    return { bytes: measured.reduce((sum, { bytes }) => sum + bytes, 0), each: Math.max(...loaded) }
   }
 
   /** Called every fraction of a second: what waited or is computed too long is given up. */

@@ -9,7 +9,7 @@ import type { Clock } from '../../ports/clock.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import { type Frame, FrameReader } from './frames.ts'
 import type { BackendState, Refusal } from './model-backend.ts'
-import { processMemory } from './process-memory.ts'
+import { treeMemory } from './process-memory.ts'
 import type { ServingLog } from './serving-log.ts'
 import type { WorkerLog } from './worker-log.ts'
 
@@ -53,6 +53,8 @@ const backOffMs = [500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
 /** Deaths without ever having been ready, after which it counts as failed (and is still tried, at the longest interval). */
 const deathsToFail = 3
 const measuredEveryMs = 2_000
+/** The machine is the same for all: one word of it is enough for each who listens. */
+const toldOfMachine = new WeakSet<ServingLog>()
 
 /** One Python process of a version, kept alive: it is begun again with a growing pause when it dies. It carries out one question at a time. */
 export class PythonWorker {
@@ -65,19 +67,22 @@ export class PythonWorker {
   readonly #setting: ProcessSetting
   readonly #stopped = new AbortController()
   #child: ChildProcess | undefined
+  /** Of the process that computes, where that is not the one that was begun. */
+  #apartPid: number | undefined
   #startedAt: EpochMs = 0
   #begun: Begun | undefined
   #nextId = 1
   #deaths = 0
   #wasReady = false
   #measuredAt: EpochMs = 0
+  #measuring: Promise<number | undefined> | undefined
 
   constructor(setting: ProcessSetting) {
     this.#setting = setting
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid
+    return this.#child && (this.#apartPid ?? this.#child.pid)
   }
 
   get isBusy(): boolean {
@@ -125,7 +130,15 @@ export class PythonWorker {
       this.#kill()
     } else if (this.#child && this.state !== 'ready' && now - this.#startedAt > this.#setting.limits().loadMs)
       this.#kill()
-    if (this.state === 'ready' && now - this.#measuredAt >= measuredEveryMs) void this.#measure(now)
+    if (this.state === 'ready' && now - this.#measuredAt >= measuredEveryMs) void this.measure()
+  }
+
+  /** What it and all that it began take now. */
+  measure(): Promise<number | undefined> {
+    this.#measuring ??= this.#measure().finally(() => {
+      this.#measuring = undefined
+    })
+    return this.#measuring
   }
 
   async stop(): Promise<void> {
@@ -143,6 +156,7 @@ export class PythonWorker {
   }
 
   #spawn(): ChildProcess {
+    this.#apartPid = undefined
     const { script, output, folder } = this.#setting
     const { pythonPath, modelPath } = this.#setting.served()
     const { network = false } = this.#setting.limits()
@@ -200,6 +214,7 @@ export class PythonWorker {
   }
 
   async #take(frame: Frame): Promise<void> {
+    if (frame.header.op === 'apart') return this.#standsApart(frame)
     if (frame.header.op === 'ready') return this.#loaded(frame)
     const begun = this.#begun
     if (!begun || begun.id !== frame.header.id) return
@@ -209,10 +224,19 @@ export class PythonWorker {
     this.#setting.changed()
   }
 
+  /** The frame comes before the model's code, which might say anything. */
+  #standsApart({ header: { pid, lacks } }: Frame): void {
+    if (typeof pid === 'number') this.#apartPid ??= pid
+    const { log } = this.#setting
+    if (typeof lacks !== 'string' || toldOfMachine.has(log)) return
+    toldOfMachine.add(log)
+    log.warn({ reason: lacks }, "this machine does not keep a model's process apart")
+  }
+
   async #loaded({ header }: Frame): Promise<void> {
-    const { log, changed, limits, clock } = this.#setting
+    const { log, changed, limits } = this.#setting
     const child = this.#child
-    await this.#measure(clock.now())
+    await this.measure()
     if (this.#child !== child || this.#stopped.signal.aborted) return
     if (this.isTooLarge) {
       // A new process would be as large: replacing it would never end.
@@ -229,14 +253,15 @@ export class PythonWorker {
     changed()
   }
 
-  async #measure(now: EpochMs): Promise<void> {
-    const { pid } = this
-    if (pid === undefined) return
-    this.#measuredAt = now
-    const bytes = await processMemory(pid)
-    if (this.pid !== pid) return
+  async #measure(): Promise<number | undefined> {
+    const child = this.#child
+    if (child?.pid === undefined) return undefined
+    this.#measuredAt = this.#setting.clock.now()
+    const bytes = await treeMemory(child.pid)
+    if (this.#child !== child) return undefined
     this.memoryBytes = bytes
     if (this.state === 'ready' && this.isTooLarge) this.#setting.changed()
+    return bytes
   }
 
   #ended(child: ChildProcess, told: string | undefined, how = 'it did not start'): void {

@@ -11,7 +11,7 @@ const clock = new SystemClock()
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 const sourceOf = (modelPath: string) => ({
-  copies: 1,
+  computing: 1,
   begin: (changed: () => void) =>
     openBackend(
       {

@@ -11,11 +11,11 @@ import type { ModelFacts } from './model-facts.ts'
 import type { VersionBackend } from './open-backend.ts'
 import { refusalError } from './refusal-error.ts'
 
-/** What computes a model. */
+/** What computes a model: `changed` is to be called at each change of its state. */
 type Source = {
-  /** One more process (or session) of the model; `changed` is to be called at each change of its state. */
   begin: (changed: () => void) => VersionBackend
-  copies: number
+  /** Requests that it computes at once. */
+  computing: number
 }
 
 type Setting = Source & {
@@ -28,7 +28,7 @@ type Setting = Source & {
   changed: () => void
 }
 
-/** One model under one name, carried by one or several equal backends. */
+/** One model under one name. */
 export class ServedModel implements ServedName {
   readonly name: string
   readonly version: string
@@ -36,7 +36,7 @@ export class ServedModel implements ServedName {
   readonly #setting: Setting
   readonly #admission: Admission
   #source: Source
-  #backends: VersionBackend[] = []
+  #backend: VersionBackend | undefined
 
   constructor(setting: Setting) {
     this.name = setting.name
@@ -46,83 +46,69 @@ export class ServedModel implements ServedName {
     this.#admission = new Admission({
       now: setting.now,
       limits: () => setting.admission,
-      computing: () => this.#source.copies,
+      computing: () => this.#source.computing,
       isReady: () => this.state === 'ready',
     })
   }
 
   get facts(): ModelFacts {
-    return this.#backends[0]?.facts ?? noFacts
+    return this.#backend?.facts ?? noFacts
   }
 
   get state(): BackendState | 'unloaded' {
-    if (this.#backends.length === 0) return 'unloaded'
-    for (const state of ['ready', 'loading', 'restarting'] as const)
-      if (this.#backends.some((one) => one.state === state)) return state
-    return 'failed'
+    return this.#backend?.state ?? 'unloaded'
   }
 
   get reason(): string | undefined {
-    return this.state === 'unloaded'
-      ? 'It was unloaded.'
-      : this.#backends.map((one) => one.reason).find((one) => one !== undefined)
+    return this.#backend ? this.#backend.reason : 'It was unloaded.'
   }
 
   load(): void {
-    if (this.#backends.length > 0) return
-    const { begin, copies } = this.#source
-    this.#backends = Array.from({ length: copies }, () => begin(this.#setting.changed))
-    for (const backend of this.#backends) backend.start()
+    if (this.#backend) return
+    this.#backend = this.#source.begin(this.#setting.changed)
+    this.#backend.start()
   }
 
   /**
-   * Others compute it once they are ready: no question meets a gap, and what the former ones have begun they finish.
-   * @returns why not, where they do not become ready: then nothing has changed
+   * Another source computes it once it is ready: no question meets a gap, and what the former has begun it finishes.
+   * @returns why not, where it does not become ready: then nothing has changed
    */
   async exchange(source: Source): Promise<string | undefined> {
     const { changed, drainMs } = this.#setting
     const coming = await this.#settled(source)
-    const failed = coming.find(({ state }) => state === 'failed')
-    if (failed) {
-      await Promise.all(coming.map((one) => one.drainAndStop(0)))
-      return failed.reason ?? 'It was stopped while it loaded.'
+    if (coming.state === 'failed') {
+      await coming.drainAndStop(0)
+      return coming.reason ?? 'It was stopped while it loaded.'
     }
     this.#source = source
-    // Unloaded meanwhile: the next load takes the new ones.
-    const former = this.#backends.length === 0 ? coming : this.#backends
-    if (former !== coming) this.#backends = coming
+    // Unloaded meanwhile: the next load takes the new one.
+    const former = this.#backend ?? coming
+    if (former !== coming) this.#backend = coming
     changed()
-    await Promise.all(former.map((one) => one.drainAndStop(drainMs)))
+    await former.drainAndStop(drainMs)
     return undefined
   }
 
-  /** Begins others beside those that answer; until they are all ready, or one has failed. */
-  #settled({ begin, copies }: Source): Promise<VersionBackend[]> {
+  /** Begins another beside the one that answers; until it is ready, or has failed. */
+  #settled({ begin }: Source): Promise<VersionBackend> {
     return new Promise((resolve) => {
-      const coming: VersionBackend[] = []
-      const look = () => {
-        const isReady = coming.length === copies && coming.every(({ state }) => state === 'ready')
-        if (isReady || coming.some(({ state }) => state === 'failed')) resolve(coming)
-      }
-      for (let count = 0; count < copies; count++)
-        coming.push(
-          begin(() => {
-            look()
-            this.#setting.changed()
-          }),
-        )
-      for (const backend of coming) backend.start()
+      const coming = begin(() => {
+        if (coming.state === 'ready' || coming.state === 'failed') resolve(coming)
+        this.#setting.changed()
+      })
+      coming.start()
     })
   }
 
   async unload(): Promise<void> {
-    const leaving = this.#backends.splice(0)
-    await Promise.all(leaving.map((one) => one.drainAndStop(this.#setting.drainMs)))
+    const leaving = this.#backend
+    this.#backend = undefined
+    await leaving?.drainAndStop(this.#setting.drainMs)
   }
 
   expire(now: number): void {
     this.#admission.expire(now)
-    for (const backend of this.#backends) backend.expire(now)
+    this.#backend?.expire(now)
   }
 
   async infer(request: OipRequest, signal?: AbortSignal): Promise<{ tensors: Tensor[] }> {
@@ -130,29 +116,26 @@ export class ServedModel implements ServedName {
     if ('problem' in binding) throw invalidInput(binding.problem)
     const { explain, parameters } = explainParameter(request.parameters, this.facts)
     const question = { ...binding, parameters }
-    const answer = await this.#admission.run(() => this.#backend().infer(question, signal), signal)
+    const answer = await this.#admission.run(() => this.#able().infer(question, signal), signal)
     // The protocol's word for an inference that failed is 400; most often it is the input that a model chokes on.
     if (!answer.ok) throw answer.kind === 'model' ? badRequest(modelFailure(answer)) : refusalError(answer)
     if (!explain) return { tensors: answer.tensors }
-    const explained = await this.#setting.explainers.outputs(this.#backend(), binding.tensors, signal)
+    const explained = await this.#setting.explainers.outputs(this.#able(), binding.tensors, signal)
     return { tensors: [...answer.tensors, ...explained] }
   }
 
   /** The answer as MLflow's scoring server gives it. @throws ScoringError with MLflow's status and code */
   async score(question: ScoreQuestion, signal?: AbortSignal): Promise<Buffer> {
-    const answer = await this.#admission.run(() => this.#backend().score(question, signal), signal)
+    const answer = await this.#admission.run(() => this.#able().score(question, signal), signal)
     if (!answer.ok) throw mlflowError(answer)
     if (!asksForExplanations(question)) return answer.body
-    return this.#setting.explainers.withAnswer(this.#backend(), question, answer.body, signal)
+    return this.#setting.explainers.withAnswer(this.#able(), question, answer.body, signal)
   }
 
   /** @throws ScoringError 503 */
-  #backend(): VersionBackend {
-    let best: VersionBackend | undefined
-    for (const one of this.#backends)
-      if (one.state === 'ready' && (best === undefined || one.load < best.load)) best = one
-    best ??= this.#backends.find((one) => one.isComing)
-    if (best) return best
+  #able(): VersionBackend {
+    const backend = this.#backend
+    if (backend && (backend.state === 'ready' || backend.isComing)) return backend
     throw unavailable(`Model "${this.name}" is ${this.state}${this.reason ? `: ${this.reason}` : '.'}`)
   }
 }

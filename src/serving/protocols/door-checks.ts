@@ -1,14 +1,13 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import { ScoringError } from '../scoring-error.ts'
 
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 /** @param allowed names beside loopback ones (against DNS rebinding); undefined: any @throws ScoringError 403 */
-export function checkHost(request: IncomingMessage, allowed: readonly string[] | undefined): void {
+export function checkHost(named: string, allowed: readonly string[] | undefined): void {
   if (!allowed) return
-  const host = (request.headers.host ?? '')
+  const host = named
     .replace(/:\d+$/, '')
     .replace(/^\[|\]$/g, '')
     .toLowerCase()

@@ -10,6 +10,13 @@ const worthPackingBytes = 1_400
 
 const packers = { gzip: promisify(gzip), deflate: promisify(deflate) }
 
+/** What is asked for, without its query. Proxies send it whole, `http://host/path`: its host then stands for the header's (RFC 9112, 3.2.2). */
+export function targetOf({ url = '/', headers }: IncomingMessage): { path: string; host: string } {
+  const whole = url.startsWith('/') ? undefined : /^https?:\/\/(?:[^/?#@]*@)?([^/?#]*)([^?#]*)/i.exec(url)
+  if (whole) return { path: whole[2] || '/', host: whole[1]! }
+  return { path: url.split('?')[0]!, host: headers.host ?? '' }
+}
+
 /**
  * The whole body, unpacked where it came packed.
  * @throws ScoringError 413 beyond `maxBytes` (of what comes out, too: a small body may unpack to a huge one), 415, 400

@@ -1,10 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ServedModel } from '../models/served-model.ts'
-import { checkHost, checkToken } from '../protocols/door-checks.ts'
-import { sendMlflowError } from '../protocols/error-answers.ts'
+import { answerAtDoor, belowV2 } from '../protocols/http-door.ts'
 import { bodyOf, decoded, hangUpSignal, onlyMethods, send, sendJson, sendText } from '../protocols/http-exchange.ts'
 import type { ModelRepository } from '../protocols/model-repository.ts'
-import { answerOip, sendOipError } from '../protocols/oip-http.ts'
 import { formOf } from '../protocols/scoring-form.ts'
 import { ScoringError } from '../scoring-error.ts'
 import { docsPage } from './docs-page.ts'
@@ -23,26 +21,19 @@ export type DoorSetting = {
   example?: unknown
 }
 
-const openPaths = new Set(['/ping', '/health', '/version'])
-
 /** The HTTP door of one model: MLflow's scoring protocol, SageMaker's container contract, the Open Inference Protocol, OpenAPI. */
-export async function answerModelHttp(
-  setting: DoorSetting,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const path = (request.url ?? '/').split('?')[0]!
-  const isOip = path === '/v2' || path.startsWith('/v2/')
-  try {
-    if (path !== '/health' && path !== '/ping') checkHost(request, setting.allowedHosts)
-    if (!openPaths.has(path) && !path.startsWith('/v2/health/'))
-      checkToken(request.headers.authorization, setting.token)
-    if (isOip) return await answerOip(setting, path.slice('/v2'.length), request, response)
-    await route(setting, path, request, response)
-  } catch (error) {
-    await (isOip ? sendOipError : sendMlflowError)(request, response, error)
-  }
-}
+export const answerModelHttp = (setting: DoorSetting, request: IncomingMessage, response: ServerResponse) =>
+  answerAtDoor(
+    {
+      allowedHosts: setting.allowedHosts,
+      token: setting.token,
+      wayOf: (path) => ({ path, oip: belowV2(path) }),
+      oip: () => setting,
+      answer: ({ path }) => route(setting, path, request, response),
+    },
+    request,
+    response,
+  )
 
 async function route(
   setting: DoorSetting,

@@ -39,6 +39,8 @@ export type ServeOptions = {
   /** For the workers' logs and working folders. */
   folder: string
   workers: number
+  /** One Python process more than compute, which takes over when one of them dies. */
+  spare?: boolean
   /** Whether the model's code may use the network. */
   network?: boolean
   /** Requests that are computed at once; what the model takes where it is left out. */
@@ -137,9 +139,9 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
   }
 }
 
-/** What computes the model that lies in a folder. Sessions of ONNX share this thread: a second one would only take memory. */
+/** What computes the model that lies in a folder. */
 const sourceOf = (options: ServeOptions, folder: string) => ({
-  copies: readMlmodel(folder).onnxFile ? 1 : options.workers,
+  computing: readMlmodel(folder).onnxFile ? 1 : options.workers,
   begin: (changed: () => void) => openBackend(versionOf(options, folder), { ...backendSetting(options), changed }),
 })
 
@@ -174,6 +176,8 @@ const backendSetting = (options: ServeOptions) => ({
     loadMs,
     batchRows: options.batchRows,
     batchDelayMs: options.batchDelayMs,
+    workers: options.workers,
+    ...(options.spare === undefined ? {} : { spare: options.spare }),
     ...(options.network === undefined ? {} : { network: options.network }),
   },
   ...(options.threads === undefined ? {} : { threads: options.threads }),

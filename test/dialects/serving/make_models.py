@@ -58,8 +58,10 @@ saved(
             import socket
 
             socket.create_connection(("127.0.0.1", int(wish.split()[1])), 2)
-        if wish == "parent":
-            return [open("/proc/%d/environ" % os.getppid()).read()]
+        if wish == "processes":
+            return [name for name in os.listdir("/proc") if name.isdigit()]
+        if wish.startswith("end "):
+            os.kill(int(wish.split()[1]), 9)
         return [str(one) for one in model_input]
 """,
 )

@@ -3,7 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync, inflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { binaryAnswer, binaryRequest, fixture, floats, type InferAnswer, post, serveModel } from './serve-model.ts'
+import {
+  binaryAnswer,
+  binaryRequest,
+  fixture,
+  floats,
+  getWhole,
+  type InferAnswer,
+  post,
+  serveModel,
+} from './serve-model.ts'
 
 type Running = Awaited<ReturnType<typeof serveModel>>
 const names = ['double', 'two', 'mean', 'long', 'text', 'half'] as const
@@ -50,6 +59,17 @@ describe('the Open Inference Protocol over HTTP', () => {
     }
     expect(await get('/models/m')).toEqual([200, facts])
     expect(await get('/models/m/versions/1')).toEqual([200, facts])
+  })
+
+  it('takes the whole address for the target, as proxies send it; its host is the one that must be served here', async () => {
+    const { url } = served.double
+    const { host } = new URL(url)
+    const ready = { status: 200, body: '{"name":"m","ready":true}' }
+    expect(await getWhole(url, `${url}/v2/models/m/ready?x=http://y/z`, 'elsewhere.example')).toEqual(ready)
+    expect(await getWhole(url, `HTTP://somebody@${host}/v2/models/m/ready`, host)).toEqual(ready)
+    expect((await getWhole(url, url, host)).body).toContain('There is nothing at /;')
+    const refused = await getWhole(url, 'http://elsewhere.example/v2/models/m/ready', host)
+    expect(refused).toEqual({ status: 403, body: '{"error":"Host \\"elsewhere.example\\" is not served here."}' })
   })
 
   it('says 404 in its own form for a model, a version and a path that are not there', async () => {

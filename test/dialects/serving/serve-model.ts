@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type RunningServe, runServe } from '../../../src/serving/serve/index.ts'
@@ -57,6 +59,16 @@ export const post = (url: string, body: unknown, headers: Record<string, string>
     headers,
     body: typeof body === 'string' || body instanceof Uint8Array ? (body as string) : JSON.stringify(body),
   })
+
+/** As proxies ask: the target whole, `http://host/path`, whatever the Host header says. */
+export function getWhole(base: string, target: string, host: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(base)
+    get({ hostname, port, path: target, headers: { host } }, async (answer) =>
+      resolve({ status: answer.statusCode!, body: await text(answer) }),
+    ).on('error', reject)
+  })
+}
 
 /** A request with tensors behind its JSON. */
 export function binaryRequest(json: object, ...tensors: Buffer[]): { body: Buffer; headers: Record<string, string> } {

@@ -4,7 +4,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { answering, freePort, run } from '../real-parts.ts'
+import { freePort } from '../../support/free-ports.ts'
+import { answering, run } from '../real-parts.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 

@@ -20,8 +20,10 @@ class Moody(mlflow.pyfunc.PythonModel):
             os._exit(9)
         if mood == "hang":
             time.sleep(600)
-        if mood == "slow":
-            time.sleep(0.5)
+        if mood == "held":
+            open(list(model_input["until"])[0] + ".begun", "w").close()
+            while not os.path.exists(list(model_input["until"])[0]):
+                time.sleep(0.01)
         if mood == "columns":
             return list(model_input.columns)
         if mood == "table":
