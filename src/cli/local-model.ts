@@ -1,10 +1,11 @@
 import type { LocalModelParts } from '../compose/local-model.ts'
 import type { CliContext } from './context.ts'
+import { whenToldToEnd } from './told-to-end.ts'
 
 /** What commands have that work on one model in this process; Ctrl-C ends them. */
 export function localModelParts(context: CliContext): LocalModelParts {
   const stopping = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort())
+  whenToldToEnd(() => stopping.abort())
   return {
     environment: context.env,
     cwd: context.cwd,

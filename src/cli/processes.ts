@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { readConfig, type SettingName, settingDescriptions } from '../compose/config.ts'
 import type { CliContext } from './context.ts'
+import { whenToldToEnd } from './told-to-end.ts'
 import { wholeNumber } from './whole-number.ts'
 
 type Parts = { context: () => CliContext; end: (code: number) => void }
@@ -79,8 +80,5 @@ function withSettings(command: Command): Command {
 
 /** Resolves at Ctrl-C or when the process is told to end. */
 function untilTold(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
+  return new Promise((resolve) => whenToldToEnd(resolve))
 }

@@ -44,7 +44,7 @@ describe('status of a deployment', () => {
     expect(lines(undefined)).toEqual([serving])
   })
 
-  it('says why a version sleeps, why Python computes it, and what its processes take together', () => {
+  it('says why a version sleeps and since when, why Python computes it, and what its processes take together', () => {
     const workers = [
       { pid: 1, state: 'ready' as const, memoryBytes: 200_000_000 },
       { pid: 2, state: 'loading' as const },
@@ -54,12 +54,15 @@ describe('status of a deployment', () => {
     const told = lines({
       countedSince: 0,
       versions: [
-        version({ state: 'asleep', cause: 'idle', reason: 'Nobody asked for a while; a request loads it.' }),
+        version({
+          ...{ state: 'asleep', cause: 'idle', since: now - 2 * 3_600_000 },
+          reason: 'Nobody asked for a while; a request loads it.',
+        }),
         version({ version: 4, computes: 'python', computesReason, workers, replacedForMemory: 2 }),
       ],
     })
     expect(told.slice(1).map((line) => line.trim().replace(/ {2,}/g, ' | '))).toEqual([
-      '○ asleep, idle | v3 | ONNX',
+      '○ asleep, idle | v3 | ONNX | since 2 h ago',
       'Nobody asked for a while; a request loads it.',
       '● ready | v4 | Python, 3 processes | 450.0 MB',
       computesReason,

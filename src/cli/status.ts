@@ -256,7 +256,7 @@ function endpointRows({ endpoint, reason = '' }: Deployment, now: number, color:
   const crowd = requests && crowdText(requests)
   const lines = [...(crowd ? [crowd] : []), ...(inputs ? inputsTexts(inputs) : [])]
   return [
-    ...versions.flatMap((version) => servedRows(version, reason, color)),
+    ...versions.flatMap((version) => servedRows(version, { told: reason, now, color })),
     ...lines.map((text, i) => [
       '',
       '',
@@ -265,11 +265,18 @@ function endpointRows({ endpoint, reason = '' }: Deployment, now: number, color:
   ]
 }
 
-/** @param told the deployment's own reason, which is not told twice */
-function servedRows(version: ServedVersion, told: string, color: CliIo['color']): string[][] {
-  const { state, reason, computes, computesReason, replacedForMemory } = version
+type Telling = { told: string; now: number; color: CliIo['color'] }
+
+/** @param telling `told`: the deployment's own reason, which is not told twice */
+function servedRows(version: ServedVersion, { told, now, color }: Telling): string[][] {
+  const { state, since, reason, computes, computesReason, replacedForMemory } = version
   const memory = memoryOf(version)
-  const text = [`v${version.version}`, computedText(version), ...(memory === undefined ? [] : [formatBytes(memory)])]
+  const text = [
+    `v${version.version}`,
+    computedText(version),
+    ...(memory === undefined ? [] : [formatBytes(memory)]),
+    ...(since === undefined ? [] : [color.dim(`since ${timeAgo(since, now)}`)]),
+  ]
   const notes = [
     ...(reason && !told.includes(reason) ? [reason] : []),
     // The proof of ONNX is `modelwright why`'s to tell.

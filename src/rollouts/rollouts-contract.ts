@@ -52,9 +52,11 @@ export const servedVersionShape = versionName.extend({
     .enum(['idle', 'for others', 'held', 'not loaded', 'too large', 'no room'])
     .optional()
     .describe('why it is asleep, or failed, in a word'),
+  since: z.int().optional().describe('when it fell asleep, or was refused'),
   reason: z.string().optional().describe('why it is not ready'),
   computes: z.enum(['onnx', 'python']).describe('what computes it, or would'),
   computesReason: z.string().optional().describe('of Python why it is not ONNX, of ONNX what was proved'),
+  memoryBytes: z.int().optional().describe('what it takes of the serving memory, as measured last'),
   workers: z.array(workerShape).optional().describe('its Python processes'),
   replacedForMemory: z.int().optional().describe('processes that took more memory than they may'),
 })

@@ -15,10 +15,10 @@ export function computedText({ computes, workers = [] }: ServedVersion): string 
   return workers.length > 1 ? `Python, ${workers.length} processes` : 'Python'
 }
 
-/** What its processes take together; undefined where nothing was measured. */
-export function memoryOf({ workers = [] }: ServedVersion): number | undefined {
+/** What its processes take together, else what is reserved for it; undefined where nothing was measured. */
+export function memoryOf({ workers = [], memoryBytes: reserved }: ServedVersion): number | undefined {
   const measured = workers.flatMap(({ memoryBytes }) => memoryBytes ?? [])
-  return measured.length === 0 ? undefined : measured.reduce((sum, bytes) => sum + bytes, 0)
+  return measured.length === 0 ? reserved : measured.reduce((sum, bytes) => sum + bytes, 0)
 }
 
 /** `range 12`, `missing 3`: most first. */

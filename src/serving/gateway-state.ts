@@ -101,6 +101,10 @@ export type GatewayObserved = {
       computesReason?: string
       /** Why it is asleep, or refused, in one word. */
       cause?: NotLoaded['cause']
+      /** When that came about. */
+      since?: EpochMs
+      /** What all of its processes, or its graph, take of the serving memory. */
+      memoryBytes?: number
       workerPid?: number
       /** Its Python processes; memory in bytes, as measured last. */
       workers?: { pid: number; state: 'loading' | 'ready' | 'failed' | 'restarting'; memoryBytes?: number }[]

@@ -116,6 +116,7 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
     bench.want(bench.endpoint('slow', [[slow, 1]]), bench.endpoint('other', [[other, 1]]))
     await bench.start({ memoryBytes: 160_000_000 })
     await until('the first is loaded', () => bench.seen('slow', 1)?.state === 'ready')
+    expect(bench.seen('slow', 1)!.memoryBytes).toBeGreaterThan(10_000_000)
     const begun = ask(bench.url('slow'))
     await until('it computes', () => bench.computed().size === 1)
     const waiting = ask(bench.url('other'))
@@ -177,11 +178,14 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
   })
 
   it('a model that nobody asks for is unloaded after its time, counts as able, and the next request brings it back', async () => {
+    const before = Date.now()
     bench.want(bench.endpoint('e', [[bench.light('e', 1), 1]], { serve: { idleMs: 400 } }))
     await bench.start()
     await until('it is loaded', () => bench.seen('e', 1)?.state === 'ready')
     const pid = bench.seen('e', 1)!.workerPid!
     await until('it sleeps', () => bench.seen('e', 1)?.cause === 'idle')
+    expect(bench.seen('e', 1)!.since).toBeGreaterThanOrEqual(before)
+    expect(bench.seen('e', 1)!.since).toBeLessThanOrEqual(Date.now())
     await until('its process is gone', () => {
       try {
         return !process.kill(pid, 0)

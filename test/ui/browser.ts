@@ -34,7 +34,7 @@ export async function openBrowser(): Promise<Browser> {
     viewport: { width: 1440, height: 900 },
     reducedMotion: 'reduce',
   })
-  context.setDefaultTimeout(10_000)
+  context.setDefaultTimeout(60_000)
   return {
     context,
     close: async () => {

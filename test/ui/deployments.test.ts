@@ -29,10 +29,10 @@ describe.skipIf(!hasChromium())('What serving does', () => {
   // biome-ignore lint/performance/useDomNodeTextContent: textContent runs blocks together without a blank
   const textOf = async (name: string): Promise<string> => (await region(name).innerText()).replace(/\s+/g, ' ')
 
-  it('a version that fell asleep says so, and why', async () => {
+  it('a version that fell asleep says so, why and since when', async () => {
     await open('crowded')
     await region('research').getByText('asleep, idle').waitFor()
-    expect(await textOf('research')).toContain('Nobody asked for a while; a request loads it.')
+    expect(await textOf('research')).toMatch(/Nobody asked for a while; a request loads it\. 40 min\.? ago/)
   })
 
   it('a version that Python computes says why, and what each of its processes takes', async () => {

@@ -28,7 +28,9 @@ export type FixtureServer = {
   tell: (event: NewEvent) => void
   /** How many pages have the stream open. */
   listening: () => number
+  /** Ends the streams, and takes no other until told. */
   dropStreams: () => void
+  takeStreams: () => void
   close: () => Promise<void>
 }
 
@@ -53,8 +55,12 @@ export async function startFixtureServer(scenario: Scenario): Promise<FixtureSer
     },
     listening: () => streams.size,
     dropStreams: () => {
+      takesStreams = false
       for (const stream of streams) stream.end()
       streams.clear()
+    },
+    takeStreams: () => {
+      takesStreams = true
     },
     close: async () => {
       server.dropStreams()
@@ -62,9 +68,11 @@ export async function startFixtureServer(scenario: Scenario): Promise<FixtureSer
     },
   }
   let lastId = 0
+  let takesStreams = true
   const streams = new Set<ServerResponse>()
   mountEndpoints(app, endpoints(server))
   app.get('/api/v1/events', (_request, reply) => {
+    if (!takesStreams) return reply.code(503).send()
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     reply.raw.write(': open\n\n')

@@ -5,6 +5,8 @@ import { type Browser, hasChromium, openBrowser } from './browser.ts'
 import { type FixtureServer, ownerToken, startFixtureServer } from './fixture-server.ts'
 import { project, scenarios } from './scenarios.ts'
 
+const polled = { timeout: 30_000 }
+
 describe.skipIf(!hasChromium())('Live', () => {
   let browser: Browser
   let server: FixtureServer
@@ -41,7 +43,7 @@ describe.skipIf(!hasChromium())('Live', () => {
       type: 'step.changed',
       payload: { project, executionId: execution.id as ExecutionId, node: 'train', state: 'succeeded' },
     })
-    await box.and(page.locator('[data-state="passed"]')).waitFor({ timeout: 2_000 })
+    await box.and(page.locator('[data-state="passed"]')).waitFor()
   })
 
   it('a broken stream is shown as paused, taken up again, and what was missed is caught up', async () => {
@@ -50,6 +52,7 @@ describe.skipIf(!hasChromium())('Live', () => {
     server.dropStreams()
     await page.locator('.live', { hasText: 'paused' }).waitFor()
     Object.assign(running().train, { state: 'succeeded', endedAt: Date.now() })
+    server.takeStreams()
     await page.locator('.live', { hasText: 'live' }).waitFor()
     await page
       .getByRole('link', { name: /^train/ })
@@ -64,14 +67,16 @@ describe.skipIf(!hasChromium())('Live', () => {
     const written = server.scenario.logs.train!
     written.text += 'epoch done\n'
     await log.getByText('epoch done').waitFor()
-    expect(await log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight)).toBeLessThan(2)
+    await expect
+      .poll(() => log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight), polled)
+      .toBeLessThan(2)
 
     await log.focus()
     await page.keyboard.press('Home')
     await page.getByRole('button', { name: 'Follow', pressed: false }).waitFor()
-    await expect.poll(() => log.evaluate((box) => box.scrollTop)).toBe(0)
+    await expect.poll(() => log.evaluate((box) => box.scrollTop), polled).toBe(0)
     written.text += 'more\n'.repeat(50)
-    await expect.poll(() => log.evaluate((box) => box.scrollHeight), { timeout: 5_000 }).toBeGreaterThan(2_000)
+    await expect.poll(() => log.evaluate((box) => box.scrollHeight), polled).toBeGreaterThan(2_000)
     expect(await log.evaluate((box) => box.scrollTop)).toBe(0)
   })
 
@@ -123,6 +128,6 @@ describe.skipIf(!hasChromium())('Live', () => {
   it('metrics of the chosen step are drawn, and read out in words', async () => {
     await open('canary', `/executions/${scenarios.canary(0).executions[0]!.id}?step=train&tab=metrics`)
     await page.getByRole('img', { name: /^loss: 200 points, from 0\.\d+ to 0\.0\d+/ }).waitFor()
-    expect(await page.locator('.chart canvas').count()).toBe(2)
+    await expect.poll(() => page.locator('.chart canvas').count(), polled).toBe(2)
   })
 })

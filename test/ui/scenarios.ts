@@ -1008,7 +1008,10 @@ export const scenarios = {
     const places = ['production', 'staging', 'research'].map((environment) => ({ environment, weight: 1 }))
     const serving = version(2, made, judged, { serves: places, declared: places.map(({ environment }) => environment) })
     const at = now - 297 * minute
-    const idle = { state: 'asleep', cause: 'idle', reason: 'Nobody asked for a while; a request loads it.' } as const
+    const idle = {
+      ...{ state: 'asleep', cause: 'idle', since: now - 40 * minute },
+      reason: 'Nobody asked for a while; a request loads it.',
+    } as const
     const tooLarge: Partial<Served> = {
       ...{ state: 'failed', cause: 'too large', computes: 'python', computesReason: 'The graph does not load.' },
       reason: 'It takes 5.2 GB of memory; all models together may take 4.0 GB (--serving-memory).',

@@ -56,7 +56,7 @@ describe('mergeObserved', () => {
 
   it('adds up requests, inputs, memory, journal and workers, and keeps what only one knows', () => {
     const counted = (refused: Record<string, number>, pid: number) =>
-      endpoint([version('ready', { workers: [{ pid, state: 'ready' }], replacedForMemory: 1 })], {
+      endpoint([version('ready', { workers: [{ pid, state: 'ready' }], replacedForMemory: 1, memoryBytes: 50 })], {
         requests: { inside: 1, waiting: 2, turnedAway: 3 },
         inputs: { refused, warned: {}, imputed: 1 },
       })
@@ -72,7 +72,11 @@ describe('mergeObserved', () => {
       requests: { inside: 2, waiting: 4, turnedAway: 6 },
       inputs: { refused: { range: 3, type: 4 }, warned: {}, imputed: 2 },
     })
-    expect(first!.versions[0]).toMatchObject({ workers: [{ pid: 7 }, { pid: 8 }], replacedForMemory: 2 })
+    expect(first!.versions[0]).toMatchObject({
+      workers: [{ pid: 7 }, { pid: 8 }],
+      replacedForMemory: 2,
+      memoryBytes: 100,
+    })
     expect(second).toMatchObject({ environment: 'staging', versions: [{ state: 'ready' }] })
   })
 })

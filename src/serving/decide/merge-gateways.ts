@@ -74,9 +74,11 @@ function mergeVersion(all: readonly Version[]): Version {
   const speaker = all.toSorted((a, b) => worstFirst.indexOf(a.state) - worstFirst.indexOf(b.state))[0]!
   const workers = all.flatMap((one) => one.workers ?? [])
   const replaced = sum(all, (one) => one.replacedForMemory)
+  const memory = sum(all, (one) => one.memoryBytes)
   return {
     ...speaker,
     weight: Math.min(...all.map(({ weight }) => weight)),
+    ...(memory > 0 ? { memoryBytes: memory } : {}),
     ...(workers.length > 0 ? { workers } : {}),
     ...(replaced > 0 ? { replacedForMemory: replaced } : {}),
   }

@@ -139,18 +139,9 @@ export class EndpointVersions implements Sleeper {
   observed(): GatewayObserved['endpoints'][number]['versions'] {
     // What sleeps will answer by its wish.
     const weights = new Map((this.#isAsleep ? this.#wanted : this.#effective).map((one) => [one.digest, one.weight]))
-    return [...this.#slots.values()].map(({ served, state, reason, notLoaded, backend, computes, computesReason }) => ({
-      digest: served.digest,
-      version: served.version,
-      weight: weights.get(served.digest) ?? 0,
-      state,
-      ...(state !== 'ready' && reason ? { reason } : {}),
-      computes,
-      ...(computesReason ? { computesReason } : {}),
-      ...(state !== 'ready' && notLoaded ? { cause: notLoaded.cause } : {}),
-      ...(backend?.pid === undefined ? {} : { workerPid: backend.pid }),
-      ...(backend?.workers ? { workers: backend.workers } : {}),
-      ...(backend?.replacedForMemory ? { replacedForMemory: backend.replacedForMemory } : {}),
+    return [...this.#slots.values()].map((slot) => ({
+      ...{ digest: slot.digest, version: slot.served.version, weight: weights.get(slot.digest) ?? 0 },
+      ...observedSlot(slot),
     }))
   }
 
@@ -356,3 +347,17 @@ export class EndpointVersions implements Sleeper {
 
 const isSamePlace = (a: ServedVersion, b: ServedVersion): boolean =>
   a.modelPath === b.modelPath && a.graphPath === b.graphPath && a.pythonPath === b.pythonPath
+
+function observedSlot({ state, reason, notLoaded, backend, computes, computesReason, memoryBytes }: VersionSlot) {
+  return {
+    state,
+    ...(state !== 'ready' && reason ? { reason } : {}),
+    computes,
+    ...(computesReason ? { computesReason } : {}),
+    ...(state !== 'ready' && notLoaded ? { cause: notLoaded.cause, since: notLoaded.since } : {}),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(backend?.pid === undefined ? {} : { workerPid: backend.pid }),
+    ...(backend?.workers ? { workers: backend.workers } : {}),
+    ...(backend?.replacedForMemory ? { replacedForMemory: backend.replacedForMemory } : {}),
+  }
+}

@@ -42,7 +42,7 @@ const measuredEveryMs = 30_000
 export class VersionSlot {
   served: ServedVersion
   /** Why it is not loaded; where it was refused it is not tried again. */
-  notLoaded: NotLoaded | undefined
+  #notLoaded: (NotLoaded & { since: EpochMs }) | undefined
   isRefused = false
   /** Requests that were given to it and are not answered yet. */
   leases = 0
@@ -68,6 +68,20 @@ export class VersionSlot {
     this.served = served
     this.#setting = setting
     this.#noteTrouble(graphProblem(served))
+  }
+
+  /** Why it is not in memory, and since when. */
+  get notLoaded(): (NotLoaded & { since: EpochMs }) | undefined {
+    return this.#notLoaded
+  }
+
+  set notLoaded(why: NotLoaded | undefined) {
+    this.#notLoaded = why && { ...why, since: this.#setting.worker.clock.now() }
+  }
+
+  /** For all of its processes, once it was measured; undefined where it takes none. */
+  get memoryBytes(): number | undefined {
+    return this.#loaded?.measured === 'done' ? this.#loaded.room.bytes : undefined
   }
 
   get digest(): Digest {
@@ -115,7 +129,7 @@ export class VersionSlot {
   /** For all of its processes. */
   get size(): ModelSize {
     const { bytes, isEstimate } = this.#sizeOf(this.#form)
-    return { bytes: this.#loaded?.measured === 'done' ? this.#loaded.room.bytes : bytes, isEstimate }
+    return { bytes: this.memoryBytes ?? bytes, isEstimate }
   }
 
   get computes(): Computes {

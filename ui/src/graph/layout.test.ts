@@ -25,10 +25,12 @@ describe('The graph of steps', () => {
     for (const { id, after } of diamond) for (const from of after) expect(x.get(id)).toBeGreaterThan(x.get(from)!)
   })
 
-  it('lays 500 steps out within three seconds on a busy machine', () => {
+  it('lays 500 steps out within three seconds of a processor', () => {
     const wide = Array.from({ length: 500 }, (_, i) => box(`s${i}`, i < 25 ? [] : [`s${i - 25}`]))
-    const began = performance.now()
+    const before = process.cpuUsage()
     expect(layOut(wide).boxes).toHaveLength(500)
-    expect(performance.now() - began).toBeLessThan(3_000)
+    // Not by the clock: other tests share the machine.
+    const { user, system } = process.cpuUsage(before)
+    expect((user + system) / 1_000).toBeLessThan(3_000)
   })
 })

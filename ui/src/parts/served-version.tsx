@@ -9,6 +9,7 @@ import {
   servedWord,
 } from '../../../src/rollouts/served-words-contract.ts'
 import { StateWord } from './state-chip.tsx'
+import { Ago } from './time.tsx'
 import './served-version.css'
 
 /** Each version at the gateway on a line of its own, with its notes below. */
@@ -20,7 +21,7 @@ export const ServedVersions = ({ children }: { children: ReactNode }) => (
 
 /** A version at the gateway: whether it is in memory, what computes it, what its processes take, and why each is so. */
 export function ServedVersionItem({ name, version }: { name: ReactNode; version: ServedVersion }) {
-  const { state, reason, computesReason, replacedForMemory, workers = [] } = version
+  const { state, since, reason, computesReason, replacedForMemory, workers = [] } = version
   const memory = memoryOf(version)
   return (
     <li className="served-version">
@@ -31,7 +32,17 @@ export function ServedVersionItem({ name, version }: { name: ReactNode; version:
         {memory !== undefined && <span className="tabular">, {formatBytes(memory)}</span>}
       </span>
       <div className="served-notes">
-        {reason && <p>{reason}</p>}
+        {reason && (
+          <p>
+            {reason}
+            {since !== undefined && (
+              <span className="quiet">
+                {' '}
+                <Ago at={since} />
+              </span>
+            )}
+          </p>
+        )}
         {computesReason && <p className="quiet">{sentence(computesReason)}</p>}
         {workers.length > 0 && <p className="quiet tabular">{workers.map(workerText).join(', ')}.</p>}
         {replacedForMemory !== undefined && <p>{sentence(replacedText(replacedForMemory))}</p>}
