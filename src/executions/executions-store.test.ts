@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
+import { processorMs } from '../../test/support/processor-time.ts'
 import { type Db, transact } from '../db/index.ts'
 import { digestOf } from '../kernel/digest.ts'
 import type { CommitId, ExecutionId } from '../kernel/ids.ts'
@@ -117,7 +118,7 @@ eachDatabase('the record of an execution', (database) => {
     expect((await store.nodeViews('e1', { group: 'each', state: 'failed' })).items).toEqual([])
   })
 
-  it('tells of 10,000 steps within 0.3 s', async () => {
+  it('tells of 10,000 steps within 0.3 s of a processor', async () => {
     const after = ['list']
     await create([step('list'), ...Array.from({ length: 10_000 }, (_, i) => step(`a@${i}`, after)), step('join')])
     const open = async () => {
@@ -125,12 +126,8 @@ eachDatabase('the record of an execution', (database) => {
       return { folding, shown: (await store.nodeViews('e1', { only: folding.shown })).items }
     }
     let fastest = Number.POSITIVE_INFINITY
-    for (let attempt = 0; attempt < 5; attempt++) {
-      const before = performance.now()
-      await open()
-      fastest = Math.min(fastest, performance.now() - before)
-    }
     // Other tests share the machine: the fastest is what it costs.
+    for (let attempt = 0; attempt < 5; attempt++) fastest = Math.min(fastest, await processorMs(open))
     expect(fastest).toBeLessThan(300)
     const { folding, shown } = await open()
     expect(shown.map(({ id }) => id)).toEqual(['list', 'join'])

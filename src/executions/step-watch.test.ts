@@ -39,12 +39,13 @@ it("samples what the step's own processes use, under MLflow's names", async () =
   const { logged, troubles, end } = await watched('i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done', undefined)
   expect([troubles, end.code]).toEqual([[], 0])
   expect(logged.length).toBeGreaterThan(1)
-  const values = Object.fromEntries(logged.at(-1)!.map(({ key, value }) => [key, value]))
-  expect(values['system/cpu_utilization_percentage']).toBeGreaterThan(5)
-  expect(values['system/cpu_utilization_percentage']).toBeLessThan(120)
-  expect(values['system/system_memory_usage_megabytes']).toBeGreaterThan(0.1)
-  expect(values['system/disk_usage_percentage']).toBe(75)
-  expect(values['system/gpu_0_utilization_percentage']).toBe(7)
+  const values = (name: string) => logged.map((metrics) => metrics.find(({ key }) => key === `system/${name}`)!.value)
+  // Others may take all but a little of the machine for a while; a share instead of per cent would stay below 1.
+  expect(Math.max(...values('cpu_utilization_percentage'))).toBeGreaterThan(1)
+  expect(Math.max(...values('cpu_utilization_percentage'))).toBeLessThan(120)
+  expect(Math.max(...values('system_memory_usage_megabytes'))).toBeGreaterThan(0.1)
+  expect(new Set(values('disk_usage_percentage'))).toEqual(new Set([75]))
+  expect(new Set(values('gpu_0_utilization_percentage'))).toEqual(new Set([7]))
   expect(logged.map(([first]) => first!.step)).toEqual(logged.map((_, index) => index))
 })
 
@@ -55,9 +56,11 @@ it('ends what runs too long, and leaves the reason beside it', async () => {
 })
 
 it('keeps the log within its bound while the step writes on', async () => {
-  const { dir, end } = await watched('for i in 1 2 3 4; do head -c 3000000 /dev/zero; sleep 0.15; done', undefined)
+  // It goes on writing when little of what it wrote is left.
+  const cut = 'while [ $(stat -c %b log) -gt 4000 ]; do sleep 0.05; done'
+  const { dir, end } = await watched(`for i in 1 2 3 4; do head -c 3000000 /dev/zero; ${cut}; done`, undefined)
   expect(end.code).toBe(0)
   const { size, blocks } = statSync(join(dir, 'log'))
   expect(size).toBe(12_000_000)
-  expect(blocks * 512).toBeLessThan(7_000_000)
+  expect(blocks * 512).toBeLessThan(4_000_000)
 })

@@ -97,14 +97,10 @@ steps:
     expect(pidOf(family, 'server')).toBe(server)
 
     rmSync(filler)
-    const execution = await project.eventually(
-      'the execution ends once there is room',
-      async () => {
-        const now = await project.execution(id)
-        return ['succeeded', 'failed'].includes(now.state) && now
-      },
-      30_000,
-    )
+    const execution = await project.eventually('the execution ends once there is room', async () => {
+      const now = await project.execution(id)
+      return ['succeeded', 'failed'].includes(now.state) && now
+    })
     expect(linesOf(seen)).toHaveLength(1)
     expect(['succeeded', 'failed']).toContain(execution.state)
     if (execution.state === 'succeeded') expect(statesOf(execution)).toEqual({ waits: 'succeeded', after: 'succeeded' })
@@ -113,5 +109,5 @@ steps:
     expect(await project.remoteHead()).toBe(later)
     await project.ended(later)
     expect(pidOf(family, 'server')).toBe(server)
-  }, 150_000)
+  }, 300_000)
 })

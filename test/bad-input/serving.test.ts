@@ -9,7 +9,7 @@ import { sendRaw } from './raw.ts'
 
 const python = testPython()
 
-describe.skipIf(!python)('a deployment that serves version 1', { timeout: 120_000 }, () => {
+describe.skipIf(!python)('a deployment that serves version 1', { timeout: 300_000 }, () => {
   let family: Family
   let project: Project
   beforeAll(async () => {
@@ -84,11 +84,7 @@ describe.skipIf(!python)('a deployment that serves version 1', { timeout: 120_00
     await nextModel('3')
     await project.eventually('the canary has begun', async () => (await project.deployment()).rollout?.state === 'step')
     family.clock.turn(-86_400_000)
-    await project.eventually(
-      'version 3 serves',
-      async () => (await project.deployment()).serving?.version === 3,
-      40_000,
-    )
+    await project.eventually('version 3 serves', async () => (await project.deployment()).serving?.version === 3)
     const told = await load.stop()
     expect(told.filter(({ status }) => status !== 200)).toEqual([])
     const [newest] = (await project.deployment()).rollouts

@@ -35,7 +35,7 @@ steps:
   long: { run: sh long.sh, deps: [long.sh], outs: [out] }
   after: { run: cp out copy, deps: [out], outs: [copy] }
 `,
-    'long.sh': `echo $$ >> ${seen}; echo before; sleep 2; echo after; echo result > out\n`,
+    'long.sh': `echo $$ >> ${seen}; echo before; while [ ! -e ${seen}-go ]; do sleep 0.05; done; echo after; echo result > out\n`,
   })
   const { commit } = await project.push('one')
   const { id } = await project.started(commit)
@@ -44,6 +44,7 @@ steps:
   await server.kill()
   expect((await stepProcesses(family)).length).toBeGreaterThan(0)
   await server.restart()
+  writeFileSync(`${seen}-go`, '')
   const execution = await project.endOf(id)
   expect(statesOf(execution)).toEqual({ long: 'succeeded', after: 'succeeded' })
   expect(linesOf(seen)).toEqual([pid])
@@ -182,7 +183,7 @@ steps:
   }
   for (const { id, state } of await project.executions())
     if (state === 'running') await family.client(cancelExecution, { params: { id } })
-  await project.eventually('no step is left', async () => (await stepProcesses(family)).length === 0, 20_000)
+  await project.eventually('no step is left', async () => (await stepProcesses(family)).length === 0, 60_000)
 })
 
 const earlyFile = (seen: string, index: number) => `project: cancel-early
@@ -193,4 +194,4 @@ steps:
 
 it('carries every step out exactly once through kills at random moments, and leaves nothing behind', async () => {
   await huntSteps(family, server, { name: 'hunted', kills: 8, seed: 7, longestMs: 1_500 })
-}, 90_000)
+}, 240_000)

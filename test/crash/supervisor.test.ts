@@ -35,7 +35,7 @@ it('takes over what a killed supervisor had only just started, whatever it had c
   last.kill('SIGINT')
   expect(await ended).toBe(0)
   expect(await familyProcesses()).toEqual([])
-}, 120_000)
+}, 240_000)
 
 it('ends no other Modelwright that was given the pid of a dead member', async () => {
   family = await Family.start()

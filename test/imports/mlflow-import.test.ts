@@ -165,7 +165,7 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
       const ofMany = (uri: string) => session.run(`result = of_many('${uri}')`)
       expect(await ofMany(url)).toEqual(await ofMany(source))
       await at.kill('killed')
-    }, 60_000)
+    }, 240_000)
 
     /** Artifacts that the server has by now, asked of its database's file by nobody but its own door. */
     async function filesOf(name: string): Promise<number> {

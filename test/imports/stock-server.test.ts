@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../support/free-ports.ts'
 import { postgresVariable } from '../support/postgres-server.ts'
 import { PythonSession, testPython } from '../support/python.ts'
 import { place } from './place.ts'
@@ -130,13 +130,4 @@ async function copyToPostgres(path: string, server: string, place: string): Prom
   }
   await to.end()
   from.close()
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }

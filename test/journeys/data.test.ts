@@ -104,7 +104,8 @@ describe('data at an address', () => {
     const project = await Project.connect(family, 'slow', sorting('slow', `${url}/slow.csv`))
     const before = Date.now()
     const { commit, output } = await project.push('one')
-    expect(Date.now() - before).toBeLessThan(25_000)
+    // For ever, if the push waited for what the server holds back.
+    expect(Date.now() - before).toBeLessThan(60_000)
     expect(output).toContain('takes longer than 5 s: it is fetched first')
     expect(output).toMatch(/sort +decided after data:rows/)
     const started = await project.started(commit)

@@ -52,11 +52,13 @@ it('reuses every step for a commit that changes only the README, and runs again 
 })
 
 it('runs independent steps at the same time', async () => {
+  const meets = (own: string, other: string) =>
+    `: > ${family.folder}/${own}; while [ ! -e ${family.folder}/${other} ]; do sleep 0.05; done`
   const project = await Project.connect(family, 'parallel', {
     'modelwright.yaml': `project: parallel
 steps:
-  left: { run: 'sleep 1.5; echo l > l', outs: [l] }
-  right: { run: 'sleep 1.5; echo r > r', outs: [r] }
+  left: { run: '${meets('left', 'right')}; echo l > l', outs: [l] }
+  right: { run: '${meets('right', 'left')}; echo r > r', outs: [r] }
   both: { run: cat l r > both, deps: [l, r], outs: [both] }
 `,
   })
@@ -172,7 +174,7 @@ steps:
   for (const node of ['well', 'badly']) {
     expect(await project.log(execution.id, node)).toMatch(/child/)
     const left = () => processesOf(join(family.dataDir, 'work', execution.id, node))
-    await project.eventually(`the child of ${node} ends`, async () => (await left()).length === 0, 5_000)
+    await project.eventually(`the child of ${node} ends`, async () => (await left()).length === 0, 30_000)
   }
 })
 

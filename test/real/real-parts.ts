@@ -1,8 +1,7 @@
-// What suites with real parts share: Python environments made once, processes, free ports.
+// What suites with real parts share: Python environments made once, processes.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -54,12 +53,4 @@ export async function run(command: string, words: readonly string[], env: Record
   })
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr)])
   return { code: await code, output, errors }
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

@@ -24,13 +24,14 @@ const inputs: InputContract = {
   columns: [
     { name: 'radius', type: 'double', required: true },
     { name: 'ms', type: 'long', required: false },
+    { name: 'until', type: 'string', required: false },
   ],
   checks: [{ column: 'radius', type: 'number', range: [0, 100], mayBeMissing: false }],
   key: 'patient',
 }
 
 // The gateway as it is, a worker that is quick to load: what Git says of an endpoint, through its doors.
-describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
+describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
   let dataDir: string
   let gateway: RunningGateway
   let revision = 0
@@ -70,7 +71,7 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
   const observed = () => gateway.status().endpoints[0]!
   const workers = () => observed().versions[0]?.workers ?? []
   async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (const end = Date.now() + 20_000; !(await holds()); await sleep(10))
+    for (const end = Date.now() + 60_000; !(await holds()); await sleep(10))
       if (Date.now() > end) throw new Error(`never: ${what}`)
   }
   const ready = (count: number) =>
@@ -103,6 +104,13 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
     return (await log.find(id))!
   }
 
+  let holds = 0
+  /** A request that names the file is computed until it is let go. */
+  function hold(): { file: string; release: () => void } {
+    const file = join(dataDir, `go-${holds++}`)
+    return { file, release: () => writeFileSync(file, '') }
+  }
+
   /** The code of the refusal. */
   const askGrpc = () =>
     new Promise<status | undefined>((resolve) => {
@@ -119,7 +127,8 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
   it('lets so many requests in, keeps so many waiting, and tells the next one 429 and when, in each protocol', async () => {
     await says({ serve: { concurrency: 1, queue: 1 } })
     const before = observed().requests!.turnedAway
-    const answers = [ask({ radius: 1, ms: 1_000 }), ask({ radius: 1, ms: 50 })]
+    const held = hold()
+    const answers = [ask({ radius: 1, until: held.file }), ask({ radius: 1 })]
     await until('one waits', () => observed().requests!.waiting === 1)
     const refused = await ask({ radius: 1 })
     expect([refused.status, refused.error_code]).toEqual([429, 'RESOURCE_EXHAUSTED'])
@@ -135,15 +144,16 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
     ])
     expect(oip.headers.get('retry-after')).not.toBeNull()
     expect(await askGrpc()).toBe(status.RESOURCE_EXHAUSTED)
+    held.release()
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200])
     expect(observed().requests).toEqual({ inside: 0, waiting: 0, turnedAway: before + 3 })
   })
 
   it('tells a client its deadline, and goes on answering others', async () => {
     await says({ serve: { deadlineMs: 300 } })
-    const began = Date.now()
-    expect((await ask({ radius: 1, ms: 3_000 })).status).toBe(504)
-    expect(Date.now() - began).toBeLessThan(1_500)
+    const held = hold()
+    expect((await ask({ radius: 1, until: held.file })).status).toBe(504)
+    held.release()
     await says({})
     expect((await ask({ radius: 1 })).status).toBe(200)
   })
@@ -152,6 +162,7 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
     await says({ serve: { spare: true } })
     await ready(2)
     const { pid } = (await ask({ radius: 1 })).predictions[0]!
+    const spare = workers().find((one) => one.pid !== pid)!.pid
     const told: { status: number; message: string; at: number; pid: number | undefined }[] = []
     let goOn = true
     const clients = Array.from({ length: 8 }, async () => {
@@ -166,7 +177,8 @@ describe('what Git says of an endpoint', { timeout: 30_000 }, () => {
     await until('another one answers', () => told.some((one) => one.pid !== undefined && one.pid !== pid))
     const backMs = Date.now() - killedAt
     console.log(`a spare took over ${backMs} ms after kill -9`)
-    expect(backMs).toBeLessThan(2_000)
+    // Not a process that had yet to be loaded.
+    expect(told.find((one) => one.pid !== undefined && one.pid !== pid)?.pid).toBe(spare)
     await ready(2)
     goOn = false
     await Promise.all(clients)

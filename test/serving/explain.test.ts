@@ -130,7 +130,7 @@ describe('explanations at the gateway', () => {
 
   async function journalled(id: string): Promise<string> {
     const folder = join(dataDir, 'gateway', 'journal')
-    for (let wait = 0; wait < 50; wait++) {
+    for (let wait = 0; wait < 600; wait++) {
       const lines = readdirSync(folder).flatMap((file) => readFileSync(join(folder, file), 'utf8').split('\n'))
       const line = lines.find((one) => one.includes(id))
       if (line !== undefined) return line

@@ -1,10 +1,11 @@
 // The gateway as a process of its own, for tests that kill it: node gateway-process.ts DATA_FOLDER [PORT NUMBER OF]; prints its address.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { whenToldToEnd } from '../../src/cli/told-to-end.ts'
 import { runGateway } from '../../src/serving/gateway/index.ts'
 
 const [dataDir, port = '0', number = '1', of = '1'] = process.argv.slice(2)
 const stop = new AbortController()
-process.once('SIGTERM', () => stop.abort())
+whenToldToEnd(() => stop.abort())
 const gateway = await runGateway({
   dataDir: dataDir!,
   host: '127.0.0.1',

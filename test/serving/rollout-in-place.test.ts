@@ -46,7 +46,7 @@ it('a promoted version takes the place of the one that serves without a failed r
 }, async () => {
   const untilServing = async (version: number) => {
     const states = new Set<string>()
-    for (let looks = 0; looks < 300; looks++) {
+    for (let looks = 0; looks < 1_500; looks++) {
       await bench.look()
       const { state, serving } = await bench.state()
       states.add(state)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, request } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -163,6 +163,38 @@ describe('several gateway processes', { timeout: 60_000 }, () => {
     const after = await Promise.all(Array.from({ length: 40 }, (_, at) => gateways.predict(`after${at}`)))
     expect(after.map(({ status }) => status)).toEqual(Array(40).fill(200))
   })
+
+  it('are not misled by a stranger who got the port of a dead one, whatever that answers, and by no file that is broken', async () => {
+    gateways = await Gateways.on(2)
+    const { bench } = gateways
+    const [old, newcomer] = [bench.light('old', 1), bench.light('new', 2)]
+    const guard = { newcomer: newcomer.digest, minRequests: 1_000, maxErrorRate: 0.5 }
+    const weights: [typeof old, number][] = [
+      [old, 0.5],
+      [newcomer, 0.5],
+    ]
+    bench.want(bench.endpoint('prod', weights, { guard }))
+    await gateways.start(1)
+    await gateways.until('it is ready', (status) => statesOf(status).every((state) => state === 'ready'))
+    let asked = 0
+    const stranger = createHttpServer((_, response) => {
+      asked++
+      response.end('{}')
+    }).listen(0, '127.0.0.1')
+    await once(stranger, 'listening')
+    const file = join(bench.dataDir, 'gateway', 'siblings', '2.json')
+    for (const text of ['', '{', 'null', JSON.stringify({ port: 99_999, token: 'x' })]) {
+      writeFileSync(file, text)
+      expect((await gateways.status()).processes).toEqual({ of: 2, answering: [1] })
+    }
+    writeFileSync(file, JSON.stringify({ port: (stranger.address() as AddressInfo).port, token: 'x', proof: 'y' }))
+    // While a guard watches it is asked by itself, too.
+    await eventually('the stranger was asked', { look: async () => asked >= 2, explain: async () => String(asked) })
+    expect((await gateways.status()).processes).toEqual({ of: 2, answering: [1] })
+    expect((await gateways.ask('/v2/models/p.prod/stats')).status).toBe(200)
+    expect((await gateways.predict('r')).status).toBe(200)
+    stranger.close()
+  })
 })
 
 describe('modelwright up --gateways 2', { timeout: 60_000 }, () => {
@@ -203,10 +235,41 @@ describe('modelwright up --gateways 2', { timeout: 60_000 }, () => {
     const { port } = other.address() as AddressInfo
     family = await Family.start()
     const words = ['--data-dir', join(family.folder, 'second'), '--port', '0', '--gateway-port', String(port)]
-    const { code, err } = await family.cli(family.folder, 'up', '--gateways', '2', ...words)
+    const begun = Date.now()
+    for (const how of [[], ['--detach']]) {
+      const { code, err } = await family.cli(family.folder, 'up', ...how, '--gateways', '2', ...words)
+      expect(err).toContain(`PortTaken: Another program listens on 127.0.0.1:${port}.`)
+      expect(code).not.toBe(0)
+    }
     other.close()
-    expect(err).toContain(`PortTaken: Another program listens on 127.0.0.1:${port}.`)
-    expect(code).not.toBe(0)
+    const unshared = await family.cli(family.folder, 'up', '--gateways', '2', ...words.with(-1, '0'))
+    expect(unshared.err).toContain('--gateway-port is 0: each of 2 gateways would listen on another port.')
+    // In the background, too, it is told at once, not when patience ends.
+    expect(Date.now() - begun).toBeLessThan(25_000)
+  })
+
+  it('takes over in the background what a killed supervisor left, and is up only when its own gateways answer', async () => {
+    family = await Family.start(['--gateways', '3'])
+    const { dataDir } = family
+    const facts = (name: string) =>
+      JSON.parse(readFileSync(join(dataDir, 'run', `${name}.json`), 'utf8')) as { pid: number; url: string }
+    const gateway = () =>
+      fetch(`${facts('gateway').url}/status`).then((answer) => answer.json() as Promise<GatewayObserved>)
+    await eventually('all answer', {
+      look: async () => (await gateway()).processes?.answering.length === 3,
+      explain: () => family!.explain(),
+    })
+    const former = ['supervisor', 'gateway', 'gateway-2', 'gateway-3'].map((name) => facts(name).pid)
+    process.kill(former[0]!, 'SIGKILL')
+    const words = ['--port', '0', '--gateway-port', new URL(family.gatewayUrl).port]
+    try {
+      const again = await family.cli(dataDir, 'up', '--detach', '--gateways', '2', ...words)
+      expect(again.err).toBe('')
+      for (const pid of former) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+      expect((await gateway()).processes?.of).toBe(2)
+    } finally {
+      expect((await family.cli(dataDir, 'down')).code).toBe(0)
+    }
   })
 })
 

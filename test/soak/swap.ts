@@ -29,13 +29,17 @@ for (const mode of ['surge', 'hold'] as const) {
   }
   wish(0)
   await bench.start()
-  const patienceMs = (loadSeconds + 60) * 1000
+  // A busy machine imports slowly; the gateway itself gives a load five minutes.
+  const patienceMs = (loadSeconds + 240) * 1000
   await until('the first version serves', () => bench.seen('e', 0)?.state === 'ready', patienceMs)
   const load = startLoad(bench.url('e'), { name: mode, closed: 16, perSecond: 20, deadlineMs: 120_000 })
   const begun = Date.now()
   for (let n = 1; n <= swaps; n++) {
     wish(n)
-    await until(`swap ${n}`, () => bench.seen('e', n % 4)?.weight === 1, patienceMs)
+    await until(`swap ${n}`, () => bench.seen('e', n % 4)?.weight === 1, patienceMs).catch((error: unknown) => {
+      console.error(JSON.stringify(bench.gateway.status(), null, 1))
+      throw error
+    })
     await sleep(1_000)
     console.error(`${mode} ${n}/${swaps}: ${load.report.answered} answered, ${load.report.failed.length} failed`)
   }

@@ -97,7 +97,8 @@ export function executorConformance(name: string, make: () => Promise<ExecutorUn
       await executor.start(given)
       const started = Date.now()
       expect((await under.executor().ended(given.dir)).code).toBe(3)
-      expect(Date.now() - started).toBeLessThan(1500)
+      // Not after a pause of its own, however busy the machine is.
+      expect(Date.now() - started).toBeLessThan(10_000)
     })
 
     it('stops waiting for the end when the signal aborts, and leaves the command alone', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { processorMs } from '../../../test/support/processor-time.ts'
 import { type Grammar, parseFilter, parseOrder, parseOrderTerm } from './search-filter.ts'
 
 const grammar: Grammar<'metric' | 'parameter' | 'tag'> = {
@@ -93,17 +94,12 @@ describe('a filter', () => {
     expect(() => parsed(listing(16_000))).toThrow('at most 30000 words')
   })
 
-  it('never takes long, whatever the text', () => {
-    const started = performance.now()
-    for (const text of [
-      "'".repeat(50_000),
-      '`'.repeat(50_000),
-      'a.'.repeat(25_000),
-      '1'.repeat(50_000),
-      '('.repeat(50_000),
-    ])
-      expect(() => parsed(text)).toThrow()
-    expect(performance.now() - started).toBeLessThan(2000)
+  it('never takes long, whatever the text', async () => {
+    const texts = ["'".repeat(50_000), '`'.repeat(50_000), 'a.'.repeat(25_000), '1'.repeat(50_000), '('.repeat(50_000)]
+    const refuseAll = () => {
+      for (const text of texts) expect(() => parsed(text)).toThrow()
+    }
+    expect(await processorMs(refuseAll)).toBeLessThan(2000)
   })
 })
 

@@ -17,12 +17,18 @@ export function pidOf(family: Family, member: Member | 'supervisor'): number {
 
 export function isAlive(pid: number): boolean {
   try {
-    // A zombie has ended: it only waits for its parent to ask.
-    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    const [state, ...rest] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    // A zombie has ended and only waits for its parent to ask, once its last other thread has: until then ports and locks are held.
+    return state !== 'Z' || Number(rest[threadsAfterState]) > 1
   } catch {
     return false
   }
 }
+
+/** proc(5): of /proc/PID/stat, num_threads is field 20, the state field 3. */
+const threadsAfterState = 16
 
 export async function killHard(pid: number): Promise<void> {
   process.kill(pid, 'SIGKILL')
@@ -41,7 +47,7 @@ export async function comesBack(family: Family, member: Member, before: number):
   await eventually(`the ${member} is started again`, {
     look: async () => pidOf(family, member) !== before && (await fetch(`${url}/health`)).ok,
     explain: () => family.explain(),
-    withinMs: 30_000,
+    withinMs: 90_000,
   })
 }
 
@@ -87,7 +93,7 @@ export class OwnServer {
         return (await fetch(`${this.#family.url}/health`)).ok
       },
       explain: () => this.#family.explain(),
-      withinMs: 30_000,
+      withinMs: 90_000,
     })
   }
 

@@ -4,7 +4,8 @@ import type { Project } from '../../journeys/support/project.ts'
 export type Told = { at: number; status: number; id: string; value?: unknown; message?: string }
 
 const clients = 4
-const patienceMs = 30_000
+/** Longer than a model may take to be loaded on a busy machine, while requests wait. */
+const patienceMs = 90_000
 
 /**
  * Clients that ask one after the other until stopped; whatever they were told is kept. No answer at all is status 0; a connection

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../support/free-ports.ts'
 import { killHard } from './kill.ts'
 
 const program = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
@@ -32,7 +32,7 @@ export class ServerProcess {
   }
 
   async ready(): Promise<void> {
-    for (let attempt = 0; attempt < 600; attempt++) {
+    for (let attempt = 0; attempt < 1_800; attempt++) {
       if (this.#child?.exitCode != null) throw new Error(`the server ended with ${this.#child.exitCode}`)
       if (
         await fetch(`${this.url}/health`).then(
@@ -57,12 +57,4 @@ export class ServerProcess {
     child.kill('SIGTERM')
     await ended
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as { port: number }
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

@@ -202,7 +202,7 @@ eachDatabase('the real mlflow client, tracing', (database) => {
       by_hand = count("prompt = '%s/1'" % name)
       with mlflow.start_span('uses it'): mlflow.genai.load_prompt(name, version=1)
       last()
-      for _ in range(50):
+      for _ in range(600):
           if count("prompt = '%s/1'" % name) == 2: break
           time.sleep(0.05)
       result = [by_hand, count("prompt = '%s/1'" % name)]

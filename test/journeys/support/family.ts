@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { FileTurnedClock } from '../../../src/adapters/clock/turnable/file-turned-clock.ts'
 import { type Client, createClient } from '../../../src/kernel/client.ts'
+import { freePorts } from '../../support/free-ports.ts'
 import { eventually } from './eventually.ts'
 
 const program = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
@@ -50,8 +50,8 @@ export class Family {
 
   static async start(settings: readonly string[] = []): Promise<Family> {
     const folder = await mkdtemp(join(tmpdir(), 'modelwright-journey-'))
-    const [port, gatewayPort] = await freePorts()
-    const family = new Family(folder, port, gatewayPort, settings)
+    const [port, gatewayPort] = await freePorts(2)
+    const family = new Family(folder, port!, gatewayPort!, settings)
     try {
       await family.#ready()
     } catch (error) {
@@ -172,20 +172,3 @@ function tryKill(pid: number): void {
 }
 
 const answers = async (url: string): Promise<boolean> => (await fetch(url).catch(() => undefined))?.ok === true
-
-/** Two ports that are free now, in a range that neither fetch refuses nor the system hands out by itself. */
-async function freePorts(): Promise<[number, number]> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    if ((await isFree(port)) && (await isFree(port + 1))) return [port, port + 1]
-  }
-  throw new Error('No free port was found between 20000 and 32000.')
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}

@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { answering, environmentFor, freePort, run } from '../real-parts.ts'
+import { freePort } from '../../support/free-ports.ts'
+import { answering, environmentFor, run } from '../real-parts.ts'
 
 const here = import.meta.dirname
 const root = join(here, '..', '..', '..')

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { CommitId } from '../../../kernel/ids.ts'
 import { repositoryConformance } from '../../../ports/conformance/repository.ts'
 import { GitRepositories } from './git-repositories.ts'
@@ -80,9 +80,7 @@ describe('the git-cli repositories', () => {
     for (let asked = 0; asked < 20; asked++) await repositories.commit('readers', commit)
     expect(readersOf('readers')).toHaveLength(1)
     repositories.close()
-    for (let tried = 0; tried < 100 && readersOf('readers').length > 0; tried++)
-      await new Promise((done) => setTimeout(done, 5))
-    expect(readersOf('readers')).toEqual([])
+    await vi.waitFor(() => expect(readersOf('readers')).toEqual([]), 30_000)
     expect((await repositories.commit('readers', commit)).id).toBe(commit)
   })
 
@@ -90,6 +88,8 @@ describe('the git-cli repositories', () => {
     const commit = await repositoryWithCommit('killed')
     await repositories.commit('killed', commit)
     for (const pid of readersOf('killed')) process.kill(pid, 'SIGKILL')
+    await vi.waitFor(() => expect(readersOf('killed')).toEqual([]), 30_000)
+    // And until it is noticed here.
     await new Promise((done) => setTimeout(done, 50))
     expect((await repositories.commit('killed', commit)).id).toBe(commit)
   })
