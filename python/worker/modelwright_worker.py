@@ -10,7 +10,7 @@ The gateway talks to it through stdin and stdout in frames: 4 bytes length of wh
            "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...],
            "scores": true?}  for an explanation: probabilities where the model has them            body: the tensors' bytes in a row
     out   {"op": "apart", "pid": 4711}                                                    at once, where another process goes on: its number outside
-          {"op": "apart", "lacks": "it may ..."}                                          instead of it: what the machine does not keep from the model
+          {"op": "apart", "lacks": "it may ..."}                                          before or instead of it: what the machine does not keep from the model
           {"op": "ready", "warmed": true, "mlflow": "3.1.0"}                              once, when loaded and warmed
           {"op": "failed", "stage": "load" | "warm", "message": "..."}                    instead of it; the process ends
           {"op": "answer", "id": 7, "ok": true}                                           body: {"predictions": ...}

@@ -289,7 +289,7 @@ function servedRows(version: ServedVersion, { told, now, color }: Telling): stri
   ]
 }
 
-function rolloutText(rollout: NonNullable<Overview['deployments'][number]['rollout']>): string {
+function rolloutText(rollout: NonNullable<Deployment['rollout']>): string {
   const { newcomer, canary, step, traffic, next, state } = rollout
   const at =
     state === 'step' || state === 'waiting'

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config, SettingName } from '../compose/config.ts'
 import { rememberDataFolder } from '../compose/data-folders.ts'
-import { familyOf, flagWords, memberFacts, supervise } from '../compose/supervisor.ts'
+import { couldNotStart, familyOf, flagWords, lastWordsOf, memberFacts, supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliIo } from './io.ts'
 
@@ -41,19 +41,19 @@ export async function upInForeground(
 /** Starts the supervisor on its own and waits until both answer. */
 export async function upInBackground(config: Config, flags: Flags, io: CliIo): Promise<number> {
   mkdirSync(join(config.dataDir, 'logs'), { recursive: true })
+  const late = AbortSignal.timeout(startWithinMs)
+  let urls: Urls | undefined
   if (memberFacts(config.runDir, 'supervisor')) {
     io.err('It is running already.\n')
+    // With as many gateways as it was begun with.
+    urls = await familyReady({ ...config, gateways: 1 }, late)
   } else {
-    const log = openSync(join(config.dataDir, 'logs', 'supervisor.log'), 'a', 0o600)
-    const child = spawn(
-      process.execPath,
-      ['--disable-warning=ExperimentalWarning', process.argv[1]!, 'up', ...flagWords(flags)],
-      { detached: true, stdio: ['ignore', log, log], env: config.environment },
-    )
-    closeSync(log)
-    child.unref()
+    const { pid, ended } = beginSupervisor(config, flags)
+    // What a killed one left may still answer: only the new one's count.
+    const over = new AbortController()
+    const ready = familyReady(config, AbortSignal.any([late, over.signal]), pid)
+    urls = await Promise.race([ready, ended]).finally(() => over.abort())
   }
-  const urls = await familyReady(config, AbortSignal.timeout(startWithinMs))
   if (!urls)
     throw new AppError(
       'ServerUnreachable',
@@ -62,6 +62,27 @@ export async function upInBackground(config: Config, flags: Flags, io: CliIo): P
     )
   io.out(whereToLook(urls, io))
   return 0
+}
+
+/** `ended` rejects with what it said where it ends, which it should not. */
+function beginSupervisor(config: Config, flags: Flags): { pid: number | undefined; ended: Promise<never> } {
+  const path = join(config.dataDir, 'logs', 'supervisor.log')
+  const log = openSync(path, 'a', 0o600)
+  const from = fstatSync(log).size
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', process.argv[1]!, 'up', ...flagWords(flags)],
+    { detached: true, stdio: ['ignore', log, log], env: config.environment },
+  )
+  closeSync(log)
+  child.unref()
+  const ended = new Promise<never>((_, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) =>
+      reject(couldNotStart('supervisor', signal ?? `status ${code}`, lastWordsOf(path, from), path)),
+    )
+  })
+  return { pid: child.pid, ended }
 }
 
 type Urls = { server: string; gateway: string }

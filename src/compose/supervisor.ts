@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
 import { cannotListen } from '../kernel/listening.ts'
+import { replaceFileSync } from '../kernel/replace-file.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
 import type { Config, SettingName } from './config.ts'
 import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
@@ -40,8 +40,8 @@ export type SupervisorOptions = {
 }
 
 /**
- * `modelwright up`: keeps server and gateway running, each started again when it ends, with growing pauses. When the signal
- * aborts both are ended, the server first, and nothing is left behind.
+ * `modelwright up`: keeps the server and its gateways running, each started again when it ends, with growing pauses. When the
+ * signal aborts all are ended, and nothing is left behind.
  * @throws AppError where one of them cannot start at all: what never came up would not by being started again
  */
 export async function supervise({ config, flags, program, signal, say }: SupervisorOptions): Promise<void> {
@@ -56,7 +56,7 @@ export async function supervise({ config, flags, program, signal, say }: Supervi
     const options = { config, flags, program, say, signal: AbortSignal.any([signal, failed.signal]) }
     if (config.gateways > 1) await refuseTakenPort(config)
     const keeping = familyOf(config).map((member) => keep(member, options).finally(() => failed.abort()))
-    // The other one is ended before the reason is told.
+    // The others are ended before the reason is told.
     for (const end of await Promise.allSettled(keeping)) if (end.status === 'rejected') throw end.reason
   } catch (error) {
     throw asStorageError(error)
@@ -78,7 +78,7 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
     const code = await endOf(child, signal)
     if (signal.aborted) return
     cameUp ||= child.exitCode === null || writtenFacts(config.runDir, member)?.pid === child.pid
-    const lastWords = lastWordsOf(config, member, logFrom)
+    const lastWords = lastWordsOf(logPath(config, member), logFrom)
     if (!cameUp) throw couldNotStart(member, code, lastWords, logPath(config, member))
     const wasWell = clock.now() - startedAt > healthyAfterMs
     backoffMs = wasWell ? 0 : Math.min(Math.max(backoffMs * 2, firstBackoffMs), longestBackoffMs)
@@ -92,14 +92,19 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
 
 type LastWords = [code: string, message: string, next: string]
 
-/** What a member told people before it ended: `Code: message` and the next move, or an error that nobody expected. */
-function lastWordsOf(config: Config, member: Member, from: number): LastWords | undefined {
-  const text = readFileSync(logPath(config, member)).subarray(from).toString('utf8')
+/** What a process told people before it ended: `Code: message` and the next move, or an error that nobody expected. */
+export function lastWordsOf(log: string, from: number): LastWords | undefined {
+  const text = readFileSync(log).subarray(from).toString('utf8')
   const found = [...text.matchAll(/^([A-Z]\w+): (.+)\n(.*)/gm)].at(-1)
   return found && [found[1]!, found[2]!, found[3]!.trim()]
 }
 
-function couldNotStart(member: Member, code: string, lastWords: LastWords | undefined, log: string): AppError {
+export function couldNotStart(
+  member: Member | 'supervisor',
+  code: string,
+  lastWords: LastWords | undefined,
+  log: string,
+): AppError {
   const [name, message, next] = lastWords ?? ['Internal', `The ${member} ended with ${code} before it answered.`, '']
   const isOurs = Object.hasOwn(errorCodes, name)
   return isOurs && lastWords
@@ -174,7 +179,7 @@ function writtenFacts(runDir: string, member: Member | 'supervisor'): MemberFact
 }
 
 export function writeFacts(runDir: string, member: string, facts: MemberFacts): void {
-  writeFileAtomic.sync(join(runDir, `${member}.json`), JSON.stringify(facts))
+  replaceFileSync(join(runDir, `${member}.json`), JSON.stringify(facts))
 }
 
 /** A pid may have passed to a stranger, or to a Modelwright of another data folder. */
@@ -207,7 +212,7 @@ async function endMembers(runDir: string): Promise<boolean> {
   return running.length > 0
 }
 
-/** All that ever ran on this data folder, and their numbers. */
+/** All that ever ran on this data folder, the server last and gateways by number. */
 export function membersIn(runDir: string): Member[] {
   const names = existsSync(runDir) ? readdirSync(runDir) : []
   return names
@@ -215,8 +220,14 @@ export function membersIn(runDir: string): Member[] {
     .sort(new Intl.Collator('en', { numeric: true }).compare) as Member[]
 }
 
-/** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken */
-async function refuseTakenPort({ host, gatewayPort: port }: Config): Promise<void> {
+/** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken, BadRequest */
+async function refuseTakenPort({ host, gatewayPort: port, gateways }: Config): Promise<void> {
+  if (port === 0)
+    throw new AppError(
+      'BadRequest',
+      `--gateway-port is 0: each of ${gateways} gateways would listen on another port.`,
+      'Say the port that they are to share.',
+    )
   const probe = createServer()
   await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch(
     (error) => {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import type { SecretBox } from '../access/index.ts'
+import { replaceFile } from '../kernel/replace-file.ts'
 import { Mask } from './decide/mask.ts'
 
 /**
@@ -20,7 +20,7 @@ export class AttemptSecrets {
   async keep(dir: string, secrets: Record<string, string>): Promise<void> {
     const values = Object.values(secrets)
     if (values.length === 0) return
-    await writeFileAtomic(pathIn(dir), this.#box.seal(JSON.stringify(values), purposeOf(dir)), { mode: 0o600 })
+    await replaceFile(pathIn(dir), this.#box.seal(JSON.stringify(values), purposeOf(dir)))
   }
 
   /** Masks nothing where there is nothing to mask, or the log was masked for good. */

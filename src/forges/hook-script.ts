@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
+import { replaceFile } from '../kernel/replace-file.ts'
 
 /** What the hooks learn from the environment of the one http-backend that they belong to, and from nothing else. */
 export const hookVariables = {
@@ -17,19 +17,19 @@ export const hookSecretHeader = 'x-modelwright-push'
  */
 export async function installHooks(folder: string, nodePath: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await replaceFile(join(folder, 'ask-server.mjs'), hookScript, 0o600)
+  await putFile(join(folder, 'ask-server.mjs'), hookScript, 0o600)
   for (const hook of ['pre-receive', 'post-receive'])
-    await replaceFile(
+    await putFile(
       join(folder, hook),
       `#!/bin/sh\nexec ${shellQuoted(nodePath)} ${shellQuoted(join(folder, 'ask-server.mjs'))} ${hook}\n`,
       0o700,
     )
 }
 
-/** A hook that runs right now keeps the file that it opened; a file that is right is left, so that a full disk stops no start. Two servers on one folder may start at once. */
-async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+/** A hook that runs right now keeps the file that it opened; a file that is right is left, so that a full disk stops no start. */
+async function putFile(path: string, text: string, mode: number): Promise<void> {
   if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return
-  await writeFileAtomic(path, text, { mode })
+  await replaceFile(path, text, mode)
 }
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

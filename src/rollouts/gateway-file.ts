@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { canonicalJson } from '../kernel/digest.ts'
+import { replaceFile } from '../kernel/replace-file.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { EndpointDesired, GatewayDesired } from '../serving/index.ts'
 import type { GatewayRevision, RolloutsStore } from './rollouts-store.ts'
@@ -42,6 +42,6 @@ export class GatewayFile {
 
   async #replace(text: string): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    await writeFileAtomic(join(this.#folder, 'desired.json'), text, { mode: 0o600 })
+    await replaceFile(join(this.#folder, 'desired.json'), text)
   }
 }

@@ -25,7 +25,9 @@ export function memoryOf({ workers = [], memoryBytes: reserved }: ServedVersion)
 export const kindTexts = (byKind: Record<string, number>): string[] =>
   Object.entries(byKind)
     .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
-    .map(([kind, n]) => `${kind} ${n.toLocaleString('en')}`)
+    .map(([kind, n]) => `${kind} ${number(n)}`)
+
+const number = (n: number): string => n.toLocaleString('en')
 
 export const sumOf = (byKind: Record<string, number>): number => Object.values(byKind).reduce((sum, n) => sum + n, 0)
 
@@ -35,7 +37,6 @@ export function crowdText({
   waiting,
   turnedAway,
 }: NonNullable<ServedEndpoint['requests']>): string | undefined {
-  const number = (n: number) => n.toLocaleString('en')
   if (waiting + turnedAway === 0) return undefined
   return `requests: ${number(inside)} inside, ${number(waiting)} waiting, ${number(turnedAway)} turned away`
 }
@@ -45,7 +46,7 @@ export function inputsTexts({ refused, warned, imputed }: NonNullable<ServedEndp
   return [
     ...(sumOf(refused) > 0 ? [`inputs refused: ${kindTexts(refused).join(', ')}`] : []),
     ...(sumOf(warned) > 0 ? [`answered with warnings: ${kindTexts(warned).join(', ')}`] : []),
-    ...(imputed > 0 ? [`${imputed.toLocaleString('en')} ${imputed === 1 ? 'value' : 'values'} imputed`] : []),
+    ...(imputed > 0 ? [`${number(imputed)} ${imputed === 1 ? 'value' : 'values'} imputed`] : []),
   ]
 }
 

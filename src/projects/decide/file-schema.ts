@@ -7,8 +7,8 @@ import { model } from './model-schema.ts'
 import { filePath, share } from './schema-words.ts'
 import { step } from './step-schema.ts'
 
-// The shape of modelwright.yaml. The schemas here and in the files beside (data, step, model, deployment) are the only place that knows
-// its words: each reads what the file says and gives what the types in project-file.ts say; what needs more than one
+// The shape of modelwright.yaml. The schemas here and in the files beside (data, step, score, model, deployment) are the only place that
+// knows its words: each reads what the file says and gives what the types in project-file.ts say; what needs more than one
 // place of the file is in file-semantics.ts.
 
 const python = map(

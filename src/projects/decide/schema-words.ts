@@ -13,22 +13,18 @@ export const repositoryPath = (text: string): string | Refused => {
   return problem ? new Refused(`it ${problem}`) : normalisePath(text)
 }
 
-export const filePath = (form: string) =>
-  written(form, (text) => {
-    const read = repositoryPath(text)
-    if (read instanceof Refused) return read
-    if (read === '.') return new Refused('it is the whole repository')
-    return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : read
-  })
+/** @param judged the text that is looked at, where a part of the path is filled in later */
+function oneFile(text: string, judged = text): string | Refused {
+  const read = repositoryPath(judged)
+  if (read instanceof Refused) return read
+  if (read === '.') return new Refused('it is the whole repository')
+  return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : normalisePath(text)
+}
+
+export const filePath = (form: string) => written(form, (text) => oneFile(text))
 
 /** A path in which `${matrix.NAME}` or `${item}` may stand: looked at again when it is filled in. */
-export const pathTemplate = (form: string) =>
-  written(form, (text) => {
-    const read = repositoryPath(withoutReferences(text))
-    if (read instanceof Refused) return read
-    if (read === '.') return new Refused('it is the whole repository')
-    return isGlob(read) ? new Refused('a pattern cannot stand here; name the file or folder') : normalisePath(text)
-  })
+export const pathTemplate = (form: string) => written(form, (text) => oneFile(text, withoutReferences(text)))
 
 export const nameTemplate = (what: string) =>
   written(`${what}: ${nameForm}`, (text) => {

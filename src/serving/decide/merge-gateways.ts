@@ -84,7 +84,6 @@ function mergeVersion(all: readonly Version[]): Version {
   }
 }
 
-/** @param all in the order of the processes, our own among them */
 export function mergeStats(all: readonly InferenceCounts[]): InferenceCounts {
   const timed = (of: (one: InferenceCounts) => Timed): Timed => ({
     count: sum(all, (one) => of(one).count),

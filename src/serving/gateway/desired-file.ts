@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
+import { replaceFile } from '../../kernel/replace-file.ts'
 import type { GatewayDesired } from '../gateway-state.ts'
 
 const digest = z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest sha256:…')
@@ -138,7 +138,7 @@ export class DesiredFile {
 
   async #keepCopy(desired: GatewayDesired): Promise<void> {
     try {
-      await writeFileAtomic(this.#copy, JSON.stringify(desired), { mode: 0o600 })
+      await replaceFile(this.#copy, JSON.stringify(desired))
     } catch {
       // A full disk: the copy is older then, what is served is not.
     }

@@ -2,7 +2,7 @@ import { mergeStats } from '../decide/merge-gateways.ts'
 import type { ModelRepository, ServedName } from '../protocols/model-repository.ts'
 import { ScoringError } from '../scoring-error.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { GatewayShare } from './siblings.ts'
+import type { GatewayTold } from './siblings.ts'
 
 /**
  * The endpoints as models of the Open Inference Protocol. Below its own path an endpoint's model has the name that Git gives it; on
@@ -11,11 +11,7 @@ import type { GatewayShare } from './siblings.ts'
  */
 export function repositoryOf(
   endpoints: readonly Endpoint[],
-  {
-    serverVersion,
-    byModel,
-    others,
-  }: { serverVersion: string; byModel: boolean; others: () => Promise<GatewayShare[]> },
+  { serverVersion, byModel, others }: { serverVersion: string; byModel: boolean; others: () => Promise<GatewayTold[]> },
 ): ModelRepository {
   const list = () => endpoints.map((one) => (byModel ? one.served : named(one.served, one.name.replace('/', '.'))))
   const refused = (): never => {
@@ -33,10 +29,10 @@ export function repositoryOf(
       return all.find((one) => one.name === name) ?? (byOwnName.length === 1 ? byOwnName[0]!.served : undefined)
     },
     statistics: async (models) => {
-      const shares = await others()
+      const told = await others()
       return models.map(({ stats }) => {
         const { name } = endpoints.find((one) => one.stats === stats)!
-        return mergeStats([stats, ...shares.flatMap(({ endpoints: theirs }) => theirs[name]?.stats ?? [])])
+        return mergeStats([stats, ...told.flatMap(({ endpoints: theirs }) => theirs[name]?.stats ?? [])])
       })
     },
     load: async () => refused(),

@@ -16,14 +16,14 @@ import type { Endpoint } from './endpoint.ts'
 import { repositoryOf } from './endpoint-repository.ts'
 import type { Gateway } from './gateway.ts'
 import { readScoringRequest } from './scoring-request.ts'
-import type { GatewayShare } from './siblings.ts'
+import type { GatewayTold } from './siblings.ts'
 
 export type DoorSetting = {
   gateway: Gateway
   /** Of all processes of the gateway. */
   status: () => Promise<GatewayObserved>
   /** What the other processes tell when they are asked. */
-  others: () => Promise<GatewayShare[]>
+  others: () => Promise<GatewayTold[]>
   version: string
   maxBodyBytes: number
   now: () => number

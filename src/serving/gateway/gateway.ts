@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
+import { replaceFile } from '../../kernel/replace-file.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { shareOfLimits } from '../decide/share-of-limits.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'
@@ -9,7 +9,7 @@ import { DesiredFile } from './desired-file.ts'
 import { Endpoint, type EndpointSetting } from './endpoint.ts'
 import type { Trip } from './guard-state.ts'
 import type { JournalWriter } from './journal-writer.ts'
-import type { GatewayShare } from './siblings.ts'
+import type { GatewayTold } from './siblings.ts'
 
 /** The endpoints that `desired.json` names, kept as it says. */
 export class Gateway {
@@ -113,14 +113,14 @@ export class Gateway {
   }
 
   /** What the other processes of the gateway are told. */
-  share(journal: JournalWriter): GatewayShare {
+  tell(journal: JournalWriter): GatewayTold {
     const endpoints = this.endpoints.map(({ name, stats, tally }) => [name, { stats, guard: tally }])
     return { observed: this.status(journal), endpoints: Object.fromEntries(endpoints) }
   }
 
   /** A trip counts where both have read the same: what an older desired state tripped says nothing of this one. */
-  hear(shares: readonly GatewayShare[]): void {
-    const same = shares.filter(({ observed }) => observed.revision === this.#revision)
+  hear(told: readonly GatewayTold[]): void {
+    const same = told.filter(({ observed }) => observed.revision === this.#revision)
     for (const endpoint of this.#endpoints.values()) {
       const tallies = same.flatMap(({ endpoints }) => endpoints[endpoint.name]?.guard ?? [])
       const trips = same.flatMap(
@@ -171,8 +171,8 @@ export class Gateway {
     )
     if (JSON.stringify(trips) === JSON.stringify(this.#trips)) return
     this.#trips = trips
-    // By a rename: a kill in the middle of a write must not lose the trips that were kept before.
-    await writeFileAtomic(this.#tripsPath, JSON.stringify(trips), { mode: 0o600 }).catch((error: unknown) =>
+    // Replaced whole: a kill in the middle of a write must not lose the trips that were kept before.
+    await replaceFile(this.#tripsPath, JSON.stringify(trips)).catch((error: unknown) =>
       this.#log.error({ error: String(error) }, 'a tripped guard could not be kept for a restart'),
     )
   }

@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { digestOf } from '../../kernel/digest.ts'
 import type { PredictionRecord } from '../gateway-state.ts'
 import { JournalWriter, journalLimits, lineOf } from './journal-writer.ts'
@@ -19,6 +20,43 @@ const record: PredictionRecord = {
   rows: [{ input: { a: 1 } }, { key: 'k', input: { a: 2 } }],
 }
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+const disk = mkdtempSync(join(tmpdir(), 'mw-journal-disk-'))
+const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).status === 0
+if (!mounted) console.warn('the journal on a full disk: skipped, a tmpfs of 1 MB cannot be mounted here')
+
+describe.skipIf(!mounted)('the journal writer on a full disk', () => {
+  afterAll(() => {
+    spawnSync('umount', ['--lazy', disk])
+    rmSync(disk, { recursive: true, force: true })
+  })
+
+  it('counts as written exactly the lines that can be read, leaves no half one, and fills the disk with no empty files', async () => {
+    const folder = join(disk, 'journal')
+    const filler = join(disk, 'filler')
+    writeFileSync(filler, Buffer.alloc(500_000))
+    const clock = { now: () => 1_000, sleep: async () => undefined }
+    const journal = new JournalWriter(folder, clock, silent, { ...journalLimits, lineBytes: 50_000 })
+    await journal.open(() => false)
+    const ask = async (letters: number) => {
+      journal.record({ record: { ...record, rows: [{ input: { a: 'y'.repeat(letters) } }] } })
+      await journal.flush()
+    }
+    const lines = () =>
+      readdirSync(folder).flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean))
+    for (let batch = 0; batch < 30; batch++) {
+      for (let n = 0; n < 8; n++) journal.record({ record: { ...record, rows: [{ input: { a: 'y'.repeat(7_000) } }] } })
+      await ask(60_000)
+    }
+    expect(journal.dropped).toBeGreaterThan(60)
+    expect(journal.written + journal.dropped).toBe(270)
+    rmSync(filler)
+    await ask(100)
+    expect(lines().map((line) => (JSON.parse(line) as { id: string }).id)).toEqual(Array(journal.written).fill('x'))
+    expect(readdirSync(folder)).toHaveLength(1)
+    await journal.close()
+  })
+})
 
 describe('the journal writer', () => {
   let folder: string

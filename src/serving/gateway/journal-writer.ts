@@ -113,17 +113,16 @@ export class JournalWriter {
       this.dropped += entries.length - (this.written - before)
       if (!this.#complained) this.#log.error({ error: String(error) }, 'predictions cannot be logged; answers go on')
       this.#complained = true
-      // After a failed write the file may end in half a line: the next entries go to a new one.
-      await this.#completeSegment().catch(() => undefined)
     }
   }
 
   async #append(entries: JournalEntry[]): Promise<void> {
     this.#lines.clear()
+    let tooLong = 0
     let since = performance.now()
     for (const entry of entries) {
       const line = lineInAnyCase(entry)
-      if (line.length > this.#limits.lineBytes) this.dropped++
+      if (line.length > this.#limits.lineBytes) tooLong++
       else this.#lines.add(line)
       if (this.#lines.isFull) await this.#writeLines()
       // Who asks meanwhile is answered in between.
@@ -132,17 +131,37 @@ export class JournalWriter {
       since = performance.now()
     }
     await this.#writeLines()
+    this.dropped += tooLong
   }
 
   async #writeLines(): Promise<void> {
     const { lines, bytes } = this.#lines
     if (lines === 0) return
     const segment = await this.#openSegment()
-    await segment.handle.appendFile(bytes)
+    try {
+      await segment.handle.appendFile(bytes)
+    } catch (error) {
+      // One that cannot be put right takes no more lines: they would stand behind half of another.
+      await this.#keepWhole(segment, bytes).catch(() => this.#completeSegment().catch(() => undefined))
+      throw error
+    }
     segment.bytes += bytes.length
     this.written += lines
     this.#complained = false
     this.#lines.clear()
+  }
+
+  /**
+   * After a write that ended early, for want of room: the lines that are whole count, since the server may have read them; the rest is
+   * cut off. So the segment goes on, where a new one at each attempt would fill a full disk with empty files.
+   */
+  async #keepWhole(segment: Segment, bytes: Buffer): Promise<void> {
+    const { size } = await segment.handle.stat()
+    const landed = bytes.subarray(0, size - segment.bytes)
+    const whole = landed.subarray(0, landed.lastIndexOf(10) + 1)
+    await segment.handle.truncate(segment.bytes + whole.length)
+    segment.bytes += whole.length
+    this.written += whole.reduce((lines, byte) => lines + Number(byte === 10), 0)
   }
 
   async #openSegment(): Promise<Segment> {

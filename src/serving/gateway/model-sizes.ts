@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
+import { replaceFile } from '../../kernel/replace-file.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import { describeModel, formPath } from '../models/open-backend.ts'
@@ -79,7 +79,7 @@ export class ModelSizes {
       const all = new Map([...readKnown(this.#path), ...this.#known])
       const text = JSON.stringify(Object.fromEntries(all))
       // A full disk: it is measured again after a restart.
-      await writeFileAtomic(this.#path, text, { mode: 0o600 }).catch(() => undefined)
+      await replaceFile(this.#path, text).catch(() => undefined)
     }
   }
 }

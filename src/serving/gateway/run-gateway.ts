@@ -94,8 +94,8 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     explainers: new Explainers(options.explainRows === undefined ? {} : { rows: options.explainRows }),
   }
   const gateway = new Gateway(folder, setting, self.of)
-  const siblings = new Siblings(folder, self, () => gateway.share(journal))
-  const others = async () => (await siblings.shares()).map(({ share }) => share)
+  const siblings = new Siblings(folder, self, () => gateway.tell(journal))
+  const others = async () => (await siblings.askAll()).map(({ told }) => told)
   const door = {
     gateway,
     status: () => statusOf(self, gateway.status(journal), siblings),
@@ -176,10 +176,10 @@ async function shutDown(
 /** All processes of the gateway as one, and which of them answered. */
 async function statusOf(self: GatewayNumber, own: GatewayObserved, siblings: Siblings): Promise<GatewayObserved> {
   if (self.of === 1) return own
-  const shares = [...(await siblings.shares()), { number: self.number, share: { observed: own } }]
-  const answering = shares.sort((a, b) => a.number - b.number)
+  const all = [...(await siblings.askAll()), { number: self.number, told: { observed: own } }]
+  const answering = all.sort((a, b) => a.number - b.number)
   return {
-    ...mergeObserved(answering.map(({ share }) => share.observed)),
+    ...mergeObserved(answering.map(({ told }) => told.observed)),
     processes: { of: self.of, answering: answering.map(({ number }) => number) },
   }
 }

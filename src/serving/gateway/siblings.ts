@@ -3,14 +3,14 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
+import { replaceFile } from '../../kernel/replace-file.ts'
 import type { InferenceCounts } from '../decide/merge-gateways.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
 import { checkToken } from '../protocols/door-checks.ts'
 import type { GuardTally } from './guard-state.ts'
 
 /** What one of several gateway processes tells the others of itself; endpoints by `PROJECT/ENVIRONMENT`. */
-export type GatewayShare = {
+export type GatewayTold = {
   observed: GatewayObserved
   endpoints: Record<string, { stats: InferenceCounts; guard: GuardTally }>
 }
@@ -18,7 +18,10 @@ export type GatewayShare = {
 /** Which of how many, from 1. */
 export type GatewayNumber = { number: number; of: number }
 
-type Address = { port: number; token: string }
+/** `token` comes with each question, `proof` with each answer: a stranger who has got the port of a dead process knows the former alone. */
+type Address = { port: number; token: string; proof: string }
+
+const proofHeader = 'x-modelwright-proof'
 
 const patienceMs = 1_000
 
@@ -30,18 +33,20 @@ const patienceMs = 1_000
 export class Siblings {
   readonly #folder: string
   readonly #self: GatewayNumber
-  readonly #share: () => GatewayShare
+  readonly #tell: () => GatewayTold
   readonly #door: Server
   readonly #token = randomBytes(32).toString('hex')
+  readonly #proof = randomBytes(32).toString('hex')
 
-  constructor(folder: string, self: GatewayNumber, share: () => GatewayShare) {
+  constructor(folder: string, self: GatewayNumber, tell: () => GatewayTold) {
     this.#folder = join(folder, 'siblings')
     this.#self = self
-    this.#share = share
+    this.#tell = tell
     this.#door = createServer((request, response) => {
       try {
         checkToken(request.headers.authorization, this.#token)
-        response.setHeader('content-type', 'application/json').end(JSON.stringify(this.#share()))
+        const headers = { 'content-type': 'application/json', [proofHeader]: this.#proof }
+        response.writeHead(200, headers).end(JSON.stringify(this.#tell()))
       } catch {
         response.writeHead(401).end()
       }
@@ -53,17 +58,18 @@ export class Siblings {
     await new Promise<void>((resolve, reject) => this.#door.once('error', reject).listen(0, '127.0.0.1', resolve))
     // It must not keep a process that has answered everything.
     this.#door.unref()
-    const address: Address = { port: (this.#door.address() as AddressInfo).port, token: this.#token }
+    const { port } = this.#door.address() as AddressInfo
+    const address: Address = { port, token: this.#token, proof: this.#proof }
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
-    await writeFileAtomic(this.#fileOf(this.#self.number), JSON.stringify(address), { mode: 0o600 })
+    await replaceFile(this.#fileOf(this.#self.number), JSON.stringify(address))
   }
 
   /** Of those that answer within a second, with their numbers; without our own. */
-  async shares(): Promise<{ number: number; share: GatewayShare }[]> {
+  async askAll(): Promise<{ number: number; told: GatewayTold }[]> {
     const numbers = Array.from({ length: this.#self.of }, (_, at) => at + 1).filter((one) => one !== this.#self.number)
     const asked = numbers.map(async (number) => {
-      const share = await this.#ask(number).catch(() => undefined)
-      return share ? [{ number, share }] : []
+      const told = await this.#ask(number).catch(() => undefined)
+      return told ? [{ number, told }] : []
     })
     return (await Promise.all(asked)).flat()
   }
@@ -73,13 +79,16 @@ export class Siblings {
     this.#door.closeAllConnections()
   }
 
-  async #ask(number: number): Promise<GatewayShare | undefined> {
-    const { port, token } = JSON.parse(readFileSync(this.#fileOf(number), 'utf8')) as Address
+  async #ask(number: number): Promise<GatewayTold | undefined> {
+    const { port, token, proof } = JSON.parse(readFileSync(this.#fileOf(number), 'utf8')) as Address
     const answer = await fetch(`http://127.0.0.1:${port}/`, {
       headers: { authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(patienceMs),
+      redirect: 'error',
     })
-    return answer.ok ? ((await answer.json()) as GatewayShare) : undefined
+    if (answer.headers.get(proofHeader) === proof) return (await answer.json()) as GatewayTold
+    await answer.body?.cancel()
+    return undefined
   }
 
   #fileOf(number: number): string {

@@ -1,7 +1,8 @@
 import type { EpochMs } from '../../kernel/time.ts'
+import type { InferenceCounts } from '../decide/merge-gateways.ts'
 
 /** What one model version answered since it was loaded; times in ms. */
-export class InferenceStats {
+export class InferenceStats implements InferenceCounts {
   lastInference: EpochMs = 0
   inferences = 0
   executions = 0

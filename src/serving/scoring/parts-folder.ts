@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import writeFileAtomic from 'write-file-atomic'
 import { z } from 'zod'
 import { AppError } from '../../kernel/errors.ts'
+import { replaceFileSync } from '../../kernel/replace-file.ts'
 
 const partFacts = z.object({
   fromRow: z.int(),
@@ -63,7 +63,7 @@ export class PartsFolder {
     ]
     for (const file of files) await syncFile(file)
     const path = join(this.path, `part-${String(facts.fromRow).padStart(12, '0')}.json`)
-    writeFileAtomic.sync(path, JSON.stringify(facts))
+    replaceFileSync(path, JSON.stringify(facts))
     this.parts.push(facts)
   }
 
