@@ -4,7 +4,7 @@ const order = [
   'access', 'projects', 'artifacts', 'tracking', 'traces', 'evaluations', 'registry', 'webhooks', 'imports', 'validation', 'labels', 'planning', 'executions', 'serving',
   'gates', 'promotions', 'rollouts', 'monitoring', 'retraining', 'reproductions', 'provenance', 'lineage', 'forges', 'dialects',
 ]
-const base = '^src/(kernel|math|ports|db)/'
+const base = '^src/(kernel|math|files|ports|db)/'
 const slices = `(${order.join('|')})`
 
 const downhill = order.map((slice, index) => ({

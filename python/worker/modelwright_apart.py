@@ -27,10 +27,10 @@ SIGNAL_AT_PARENTS_DEATH, MAY_BE_DUMPED = 1, 4
 CAPABILITIES_VERSION = 0x20080522
 DROP_FROM_BOUNDS = 24
 SET_FLAGS, UP = 0x8914, 1
-# kill, setpcap, net_admin, net_raw, sys_module, sys_rawio, sys_ptrace, sys_admin, sys_boot, mknod, perfmon, bpf.
-GIVEN_UP = (5, 8, 12, 13, 16, 17, 19, 21, 22, 27, 38, 39)
+# kill, setpcap, net_admin, net_raw, sys_module, sys_rawio, sys_ptrace, sys_admin, sys_boot, mknod, syslog, perfmon, bpf.
+GIVEN_UP = (5, 8, 12, 13, 16, 17, 19, 21, 22, 27, 34, 38, 39)
 # Sent to the worker's whole group, they are not meant for who waits for it.
-SURVIVED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+SURVIVED = tuple(getattr(signal, "SIG" + name) for name in "TERM INT HUP QUIT USR1 USR2 ALRM VTALRM PROF ABRT".split())
 # So early there are a handful.
 MOST_OPEN = 256
 
@@ -65,6 +65,9 @@ def stand_apart(network, tell):
 def ask_for_spaces(libc, network):
     """@returns which were given, what the model may do for want of others, and the child that tried"""
     refused, trying = try_own_processes(libc)
+    if refused in (errno.EAGAIN, errno.ENOMEM):
+        # Want of room is not want of right: whoever fills the machine must not loosen what is begun next.
+        sys.exit("modelwright: the model's process cannot be kept apart now: %s" % os.strerror(refused))
     own = 0 if refused else OWN_PROCESSES
     given, why = None, None
     for spaces in (own if network else own | NEW_NETWORK, own):

@@ -3,10 +3,10 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync,
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
+import { replaceFileSync } from '../files/replace-file.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
 import { cannotListen } from '../kernel/listening.ts'
-import { replaceFileSync } from '../kernel/replace-file.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
 import type { Config, SettingName } from './config.ts'
 import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
@@ -220,14 +220,8 @@ export function membersIn(runDir: string): Member[] {
     .sort(new Intl.Collator('en', { numeric: true }).compare) as Member[]
 }
 
-/** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken, BadRequest */
-async function refuseTakenPort({ host, gatewayPort: port, gateways }: Config): Promise<void> {
-  if (port === 0)
-    throw new AppError(
-      'BadRequest',
-      `--gateway-port is 0: each of ${gateways} gateways would listen on another port.`,
-      'Say the port that they are to share.',
-    )
+/** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken */
+async function refuseTakenPort({ host, gatewayPort: port }: Config): Promise<void> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(port, host, resolve)).catch(
     (error) => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SecretBox } from '../access/index.ts'
-import { replaceFile } from '../kernel/replace-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 import { Mask } from './decide/mask.ts'
 
 /**

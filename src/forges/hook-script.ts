@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replaceFile } from '../kernel/replace-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 
 /** What the hooks learn from the environment of the one http-backend that they belong to, and from nothing else. */
 export const hookVariables = {

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { replaceFile } from '../files/replace-file.ts'
 import { canonicalJson } from '../kernel/digest.ts'
-import { replaceFile } from '../kernel/replace-file.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { EndpointDesired, GatewayDesired } from '../serving/index.ts'
 import type { GatewayRevision, RolloutsStore } from './rollouts-store.ts'

@@ -225,6 +225,10 @@ describe('modelwright up --gateways 2', { timeout: 60_000 }, () => {
       ['gateway', true],
       ['gateway-2', true],
     ])
+    process.kill(pidOf('gateway-2'), 'SIGSTOP')
+    const findings = (await family.cli(dataDir, 'doctor', '--json')).out
+    process.kill(pidOf('gateway-2'), 'SIGCONT')
+    expect(findings).toMatch(/"what":"gateway-2","level":"fail"/)
     expect((await family.cli(dataDir, 'down')).code).toBe(0)
     for (const { pid } of told.processes) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
@@ -243,7 +247,7 @@ describe('modelwright up --gateways 2', { timeout: 60_000 }, () => {
     }
     other.close()
     const unshared = await family.cli(family.folder, 'up', '--gateways', '2', ...words.with(-1, '0'))
-    expect(unshared.err).toContain('--gateway-port is 0: each of 2 gateways would listen on another port.')
+    expect(unshared.err).toContain('--gateways 2 needs a port that they share; --gateway-port is 0.')
     // In the background, too, it is told at once, not when patience ends.
     expect(Date.now() - begun).toBeLessThan(25_000)
   })

@@ -1009,9 +1009,9 @@ export const scenarios = {
     const serving = version(2, made, judged, { serves: places, declared: places.map(({ environment }) => environment) })
     const at = now - 297 * minute
     const idle = {
-      ...{ state: 'asleep', cause: 'idle', since: now - 40 * minute },
+      ...({ state: 'asleep', cause: 'idle', since: now - 40 * minute } as const),
       reason: 'Nobody asked for a while; a request loads it.',
-    } as const
+    } satisfies Partial<Served>
     const tooLarge: Partial<Served> = {
       ...{ state: 'failed', cause: 'too large', computes: 'python', computesReason: 'The graph does not load.' },
       reason: 'It takes 5.2 GB of memory; all models together may take 4.0 GB (--serving-memory).',

@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { replaceFile } from '../../files/replace-file.ts'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
-import { replaceFile } from '../../kernel/replace-file.ts'
 import type { GatewayDesired } from '../gateway-state.ts'
 
 const digest = z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest sha256:…')

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replaceFile } from '../../kernel/replace-file.ts'
+import { replaceFile } from '../../files/replace-file.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { shareOfLimits } from '../decide/share-of-limits.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { replaceFile } from '../../kernel/replace-file.ts'
+import { replaceFile } from '../../files/replace-file.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import { describeModel, formPath } from '../models/open-backend.ts'

@@ -1,6 +1,6 @@
 import { mkdirSync, watch } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server as NetServer } from 'node:net'
 import { join } from 'node:path'
 import { AppError } from '../../kernel/errors.ts'
 import { cannotListen, httpUrl } from '../../kernel/listening.ts'
@@ -60,6 +60,9 @@ export type RunningGateway = {
   /** Resolves when everything has ended after the signal. */
   finished: Promise<void>
 }
+
+/** For what clients had sent when they could not know yet that it ends. */
+const lastRequestsMs = 200
 
 const defaultLimits = {
   queueLength: 256,
@@ -149,24 +152,24 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   log.info({ host: options.host, port }, 'gateway listens')
   const finished = loops
     .then(() => siblings.close())
-    .then(() => shutDown(server, grpc, gateway, journal, limits.drainMs, dropSilent))
+    .then(() => shutDown({ server, grpc, gateway, journal, dropSilent }, { clock, drainMs: limits.drainMs }))
     .then(() => sizes.settled())
     .then(() => log.info({}, 'gateway ended'))
   return { url: httpUrl(options.host, port), port, status: () => gateway.status(journal), finished }
 }
 
+type Running = { server: Server; grpc: LateGrpc; gateway: Gateway; journal: JournalWriter; dropSilent: () => void }
+
 async function shutDown(
-  server: Server,
-  grpc: LateGrpc,
-  gateway: Gateway,
-  journal: JournalWriter,
-  patienceMs: number,
-  dropSilent: () => void,
+  { server, grpc, gateway, journal, dropSilent }: Running,
+  { clock, drainMs }: { clock: Clock; drainMs: number },
 ): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // Not http's own, which at once ends connections whose next request is still on its way.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+  await clock.sleep(lastRequestsMs)
   server.closeIdleConnections()
   dropSilent()
-  await Promise.all([gateway.stop(patienceMs), grpc.close()])
+  await Promise.all([gateway.stop(drainMs), grpc.close()])
   await journal.close()
   // Every answer has been given; what is still open is idle or will never end.
   setTimeout(() => server.closeAllConnections(), 500).unref()

@@ -2,8 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { replaceFileSync } from '../../files/replace-file.ts'
 import { AppError } from '../../kernel/errors.ts'
-import { replaceFileSync } from '../../kernel/replace-file.ts'
 
 const partFacts = z.object({
   fromRow: z.int(),
