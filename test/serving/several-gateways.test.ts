@@ -10,6 +10,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { GatewayObserved } from '../../src/serving/gateway-state.ts'
 import { eventually } from '../journeys/support/eventually.ts'
 import { Family } from '../journeys/support/family.ts'
+import { freePort } from '../support/free-ports.ts'
 import { GatewayBench } from '../support/gateway-bench.ts'
 
 const script = fileURLToPath(new URL('./gateway-process.ts', import.meta.url))
@@ -27,11 +28,7 @@ class Gateways {
   }
 
   static async on(of: number): Promise<Gateways> {
-    const probe = createServer().listen(0, '127.0.0.1')
-    await once(probe, 'listening')
-    const { port } = probe.address() as AddressInfo
-    await new Promise((resolve) => probe.close(resolve))
-    return new Gateways(of, port)
+    return new Gateways(of, await freePort())
   }
 
   async start(...numbers: number[]): Promise<void> {

@@ -1,4 +1,5 @@
 import type { GatewayObserved, VersionState } from '../gateway-state.ts'
+import { endpointName } from './endpoint-name.ts'
 import type { GuardCounts } from './guard.ts'
 
 type Observed = GatewayObserved['endpoints'][number]
@@ -30,7 +31,7 @@ export function mergeObserved(all: readonly GatewayObserved[]): GatewayObserved 
   const budgets = all.map(({ memory }) => memory?.budget).filter((budget) => budget !== undefined)
   const endpoints = Map.groupBy(
     all.flatMap((one) => one.endpoints),
-    ({ project, environment }) => `${project}/${environment}`,
+    endpointName,
   )
   return {
     revision: Math.min(...all.map(({ revision }) => revision)),

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { replaceFile } from '../../files/replace-file.ts'
 import { type Digest, isDigest } from '../../kernel/digest.ts'
 import { messageOf } from '../../kernel/errors.ts'
+import { endpointName } from '../decide/endpoint-name.ts'
 import type { GatewayDesired } from '../gateway-state.ts'
 
 const digest = z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest sha256:…')
@@ -95,13 +96,10 @@ const endpoint = z
 
 const gatewayDesired: z.ZodType<GatewayDesired> = z
   .object({ revision: z.int(), endpoints: z.array(endpoint) })
-  .refine(
-    ({ endpoints }) => new Set(endpoints.map((one) => `${one.project}/${one.environment}`)).size === endpoints.length,
-    {
-      error: 'an endpoint is named twice',
-      path: ['endpoints'],
-    },
-  )
+  .refine(({ endpoints }) => new Set(endpoints.map(endpointName)).size === endpoints.length, {
+    error: 'an endpoint is named twice',
+    path: ['endpoints'],
+  })
 
 export type DesiredReading =
   | { kind: 'unchanged' | 'absent' }

@@ -1,6 +1,7 @@
 import type { Digest } from '../../kernel/digest.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
+import { endpointName } from '../decide/endpoint-name.ts'
 import { type SwapMode, swapMode, toBeLoaded } from '../decide/loading-plan.ts'
 import { effectiveWeights, isReached, type TrafficFacts, type Weighted } from '../decide/traffic.ts'
 import type { EndpointDesired, GatewayObserved, NotLoaded, ServedVersion } from '../gateway-state.ts'
@@ -43,7 +44,7 @@ export class EndpointVersions implements Sleeper {
   #settling: 'no' | 'going on' | 'once more' = 'no'
 
   constructor(desired: EndpointDesired, setting: VersionsSetting) {
-    this.name = `${desired.project}/${desired.environment}`
+    this.name = endpointName(desired)
     this.#setting = setting
     this.#desired = desired
     this.lastUsedAt = setting.worker.clock.now()

@@ -2,6 +2,7 @@ import type { PredictionId } from '../../kernel/ids.ts'
 import { hashShare } from '../../math/hash-share.ts'
 import { Admission } from '../admission.ts'
 import { bindInputs } from '../decide/bind-inputs.ts'
+import { endpointName } from '../decide/endpoint-name.ts'
 import { textOf } from '../decide/log-policy.ts'
 import { chooseVersion } from '../decide/traffic.ts'
 import { asksForExplanations, type Explainers, explainParameter } from '../explain/explainers.ts'
@@ -85,7 +86,7 @@ export class Endpoint {
 
   /** @param atStart of the gateway: then only what fits is loaded */
   constructor(desired: EndpointDesired, setting: EndpointSetting, trip: Trip | undefined, atStart: boolean) {
-    this.name = `${desired.project}/${desired.environment}`
+    this.name = endpointName(desired)
     this.#setting = setting
     this.#guard = new GuardState(trip)
     this.#desired = desired

@@ -2,6 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { replaceFile } from '../../files/replace-file.ts'
 import type { EpochMs } from '../../kernel/time.ts'
+import { endpointName } from '../decide/endpoint-name.ts'
 import { shareOfLimits } from '../decide/share-of-limits.ts'
 import type { GatewayDesired, GatewayObserved } from '../gateway-state.ts'
 import type { ServingLog } from '../models/serving-log.ts'
@@ -124,8 +125,7 @@ export class Gateway {
     for (const endpoint of this.#endpoints.values()) {
       const tallies = same.flatMap(({ endpoints }) => endpoints[endpoint.name]?.guard ?? [])
       const trips = same.flatMap(
-        ({ observed }) =>
-          observed.endpoints.find((one) => `${one.project}/${one.environment}` === endpoint.name)?.guardTripped ?? [],
+        ({ observed }) => observed.endpoints.find((one) => endpointName(one) === endpoint.name)?.guardTripped ?? [],
       )
       endpoint.hear(tallies, trips[0])
     }
@@ -139,7 +139,7 @@ export class Gateway {
     const named = new Set<string>()
     for (const whole of desired.endpoints) {
       const wanted = { ...whole, ...(whole.serve ? { serve: shareOfLimits(whole.serve, this.#processes) } : {}) }
-      const name = `${wanted.project}/${wanted.environment}`
+      const name = endpointName(wanted)
       named.add(name)
       const known = this.#endpoints.get(name)
       if (known) known.apply(wanted)
