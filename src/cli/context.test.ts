@@ -6,7 +6,7 @@ import pc from 'picocolors'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { lockDataFolder } from '../compose/data-folder.ts'
 import { rememberDataFolder } from '../compose/data-folders.ts'
-import { writeFacts } from '../compose/supervisor.ts'
+import { writeFacts } from '../compose/members.ts'
 import { createContext, type GlobalOptions } from './context.ts'
 
 let root: string

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { runningDataFolder } from '../compose/data-folders.ts'
-import { memberFacts } from '../compose/supervisor.ts'
+import { memberFacts } from '../compose/members.ts'
 import { type Client, createClient } from '../kernel/client.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliIo } from './io.ts'

@@ -5,16 +5,14 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { stepAbilities } from '../compose/adapters.ts'
-import { gatewayMember, type Member, memberFacts, membersIn } from '../compose/supervisor.ts'
+import { isWell, memberFacts, membersIn } from '../compose/members.ts'
 import { isAppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
 import { getHealth } from '../lineage/lineage-contract.ts'
 import type { ShownState } from '../lineage/shown-states-contract.ts'
 import type { ExecutorAbilities } from '../ports/executor.ts'
-import type { GatewayObserved } from '../serving/index.ts'
 import { type CliContext, tokenPath } from './context.ts'
 import { stateText } from './state-text.ts'
-import { isWell } from './status.ts'
 import { aligned } from './table.ts'
 import { count } from './words.ts'
 
@@ -168,13 +166,11 @@ async function space(dataDir: string): Promise<Finding> {
 async function family(context: CliContext): Promise<Finding[]> {
   const runDir = join(await context.dataDir(), 'run')
   const further = membersIn(runDir).filter((name) => name.startsWith('gateway-') && memberFacts(runDir, name))
-  const silent = await silentGateways(memberFacts(runDir, 'gateway')?.url)
   return Promise.all(
     (['server', 'gateway', ...further] as const).map(async (name): Promise<Finding> => {
       const facts = memberFacts(runDir, name)
       const port = name === 'server' ? 5000 : 5001
-      if (facts && (await isWell(facts.url)) && !silent.includes(name))
-        return { what: name, level: 'ok', text: `${facts.url}, pid ${facts.pid}` }
+      if (facts && (await isWell(facts))) return { what: name, level: 'ok', text: `${facts.url}, pid ${facts.pid}` }
       if (facts)
         return {
           what: name,
@@ -192,16 +188,6 @@ async function family(context: CliContext): Promise<Finding[]> {
       }
     }),
   )
-}
-
-/** At the port that several share any of them answers: which of them do, one has to tell. */
-async function silentGateways(url: string | undefined): Promise<Member[]> {
-  if (url === undefined) return []
-  const answer = await fetch(`${url}/status`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
-  if (!answer?.ok) return []
-  const { processes } = (await answer.json()) as GatewayObserved
-  const numbers = Array.from({ length: processes?.of ?? 0 }, (_, at) => at + 1)
-  return numbers.filter((number) => !processes?.answering.includes(number)).map(gatewayMember)
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -32,7 +32,7 @@ export function processCommands(program: Command, { context, end }: Parts): void
       const { startGateway } = await import('../compose/gateway.ts')
       const { config } = await configOf(flags)
       const stopping = new AbortController()
-      const gateway = await startGateway(config, wholeNumber('--number', number, 1, 64), stopping.signal)
+      const gateway = await startGateway(config, wholeNumber('--number', number, 1, config.gateways), stopping.signal)
       await untilTold()
       stopping.abort()
       await gateway.finished

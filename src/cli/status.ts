@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { memberFacts, membersIn } from '../compose/supervisor.ts'
+import { isWell, type MemberFacts, memberFacts, membersIn } from '../compose/members.ts'
 import type { Client } from '../kernel/client.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { OutputOf } from '../kernel/route.ts'
@@ -72,21 +72,21 @@ async function processesOf(context: CliContext): Promise<Process[]> {
   const url = await context.serverUrl().catch(() => undefined)
   const isElsewhere = url !== local?.url && (context.options.server ?? context.env.MODELWRIGHT_SERVER) !== undefined
   const members = membersIn(runDir).filter((member) => member !== 'server' && memberFacts(runDir, member))
+  const gateways = members.length > 0 ? members : (['gateway'] as const)
   const known = [
-    { name: 'server', url, pid: url === local?.url ? local?.pid : undefined },
-    ...(isElsewhere
-      ? []
-      : (members.length > 0 ? members : (['gateway'] as const)).map((name) => {
-          const facts = memberFacts(runDir, name)
-          return { name, url: facts?.url, pid: facts?.pid }
-        })),
+    { name: 'server', facts: url === local?.url ? local : url === undefined ? undefined : { url } },
+    ...(isElsewhere ? [] : gateways.map((name) => ({ name, facts: memberFacts(runDir, name) }))),
   ]
-  return Promise.all(known.map(async (one) => ({ ...one, answers: one.url !== undefined && (await isWell(one.url)) })))
-}
-
-export async function isWell(url: string): Promise<boolean> {
-  const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(3_000) }).catch(() => undefined)
-  return answer?.ok === true
+  return Promise.all(
+    known.map(
+      async ({ name, facts }: { name: string; facts: (Omit<MemberFacts, 'pid'> & { pid?: number }) | undefined }) => ({
+        name,
+        url: facts?.url,
+        pid: facts?.pid,
+        answers: facts !== undefined && (await isWell(facts)),
+      }),
+    ),
+  )
 }
 
 /** Undefined where no server answers: that is what status says then, and no error. */

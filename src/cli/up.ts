@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config, SettingName } from '../compose/config.ts'
 import { rememberDataFolder } from '../compose/data-folders.ts'
-import { couldNotStart, familyOf, flagWords, lastWordsOf, memberFacts, supervise } from '../compose/supervisor.ts'
+import { familyOf, isWell, memberFacts } from '../compose/members.ts'
+import { couldNotStart, flagWords, lastWordsOf, supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { CliIo } from './io.ts'
 
@@ -91,15 +92,12 @@ type Urls = { server: string; gateway: string }
 export async function familyReady(config: Config, signal: AbortSignal, supervisor?: number): Promise<Urls | undefined> {
   for (; !signal.aborted; await sleep(50)) {
     if (supervisor !== undefined && memberFacts(config.runDir, 'supervisor')?.pid !== supervisor) continue
-    const [server, gateway, ...further] = familyOf(config).map((member) => memberFacts(config.runDir, member))
-    if (!further.every((facts) => facts !== undefined)) continue
-    if (server && gateway && (await answers(`${server.url}/health`)) && (await answers(`${gateway.url}/health`)))
-      return { server: server.url, gateway: gateway.url }
+    const family = familyOf(config).map((member) => memberFacts(config.runDir, member))
+    const well = await Promise.all(family.map(async (facts) => facts !== undefined && (await isWell(facts))))
+    if (well.every(Boolean)) return { server: family[0]!.url, gateway: family[1]!.url }
   }
   return undefined
 }
-
-const answers = async (url: string): Promise<boolean> => (await fetch(url).catch(() => undefined))?.ok === true
 
 function whereToLook(urls: Urls, io: CliIo): string {
   if (io.json) return `${JSON.stringify(urls)}\n`

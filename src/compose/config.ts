@@ -37,6 +37,11 @@ const settings = z.object({
     .describe(
       'processes of the gateway, which share its port, its memory and the limits of deployments; each holds its own copy of a model (Linux)',
     ),
+  gatewayPatience: z
+    .string()
+    .default('60s')
+    .refine((text) => (parseDuration(text) ?? 0) > 0, 'say a duration such as 60s or 5m')
+    .describe('after how long a gateway that lives and answers nothing is ended and started again by `up`'),
   servingMemory: z
     .string()
     .default('60%')

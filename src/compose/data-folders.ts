@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { memberFacts } from './supervisor.ts'
+import { memberFacts } from './members.ts'
 
 const kept = 10
 

@@ -1,11 +1,10 @@
-import { AppError } from '../kernel/errors.ts'
 import { httpUrl } from '../kernel/listening.ts'
 import { type RunningGateway, runGateway } from '../serving/gateway/index.ts'
 import { createClock } from './clock.ts'
 import { type Config, machineEnvironment, servingMemoryBytes } from './config.ts'
 import { lockAsMember } from './data-folder.ts'
 import { createLog } from './log.ts'
-import { gatewayMember, writeFacts } from './supervisor.ts'
+import { gatewayMember, writeFacts } from './members.ts'
 
 /** What a gateway does not need on loopback, it does not load: after a death it is to be back soon. */
 async function ownerToken(config: Config): Promise<string> {
@@ -18,12 +17,6 @@ async function ownerToken(config: Config): Promise<string> {
  * @param number which of the `gateways` it is, from 1
  */
 export async function startGateway(config: Config, number: number, signal: AbortSignal): Promise<RunningGateway> {
-  if (number > config.gateways)
-    throw new AppError(
-      'BadRequest',
-      `--number ${number}: of ${config.gateways} gateways none has that number.`,
-      'Say with --gateways how many there are, to each of them alike.',
-    )
   const name = gatewayMember(number)
   const lock = lockAsMember(config.runDir, name, config.environment)
   const log = createLog('gateway', config)
@@ -43,7 +36,12 @@ export async function startGateway(config: Config, number: number, signal: Abort
     ...(config.loopback ? {} : { token: await ownerToken(config) }),
   })
   try {
-    writeFacts(config.runDir, name, { pid: process.pid, url: httpUrl(config.localHost, gateway.port) })
+    const { port, ownUrl } = gateway
+    writeFacts(config.runDir, name, {
+      pid: process.pid,
+      url: httpUrl(config.localHost, port),
+      ...(ownUrl && { ownUrl }),
+    })
   } catch (error) {
     // Predictions need no writing: a full disk must not keep them from being answered.
     log.error({ err: error }, 'it cannot be written down that the gateway runs')

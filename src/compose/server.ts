@@ -16,8 +16,8 @@ import { openApiOf } from './http/openapi.ts'
 import { serveUi } from './http/ui.ts'
 import { createLog } from './log.ts'
 import { Loop } from './loop.ts'
+import { writeFacts } from './members.ts'
 import { createSlices } from './slices.ts'
-import { writeFacts } from './supervisor.ts'
 
 const deliveryLeaseMs = 60_000
 

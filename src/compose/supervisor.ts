@@ -1,29 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { SystemClock } from '../adapters/clock/system/system-clock.ts'
-import { replaceFileSync } from '../files/replace-file.ts'
 import { type ErrorCode, errorCodes } from '../kernel/error-codes.ts'
 import { AppError } from '../kernel/errors.ts'
 import { cannotListen } from '../kernel/listening.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
+import { formatDuration, parseDuration } from '../kernel/time.ts'
 import type { Config, SettingName } from './config.ts'
 import { lockDataFolder, lockHolder, makeFolder, supervisorVariable } from './data-folder.ts'
-
-/** Of several gateways the first is `gateway`, the next `gateway-2`. */
-export type Member = 'server' | 'gateway' | `gateway-${number}`
-
-export const gatewayMember = (number: number): Member => (number === 1 ? 'gateway' : `gateway-${number}`)
-
-/** The server and as many gateways as are configured. */
-export const familyOf = ({ gateways }: Pick<Config, 'gateways'>): Member[] => [
-  'server',
-  ...Array.from({ length: gateways }, (_, at) => gatewayMember(at + 1)),
-]
-
-/** What each process of the family writes about itself under run/. */
-export type MemberFacts = { pid: number; url: string }
+import { familyOf, isWell, type Member, memberFacts, membersIn, writeFacts, writtenFacts } from './members.ts'
 
 const firstBackoffMs = 100
 const longestBackoffMs = 10_000
@@ -75,7 +62,9 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
     const startedAt = clock.now()
     const logFrom = logSize(config, member)
     const child = start(member, options)
-    const code = await endOf(child, signal)
+    const ended = new AbortController()
+    if (member !== 'server') void endWhenSilent(member, child, options, ended.signal)
+    const code = await endOf(child, signal).finally(() => ended.abort())
     if (signal.aborted) return
     cameUp ||= child.exitCode === null || writtenFacts(config.runDir, member)?.pid === child.pid
     const lastWords = lastWordsOf(logPath(config, member), logFrom)
@@ -88,6 +77,31 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
     )
     if (backoffMs > 0) await clock.sleep(backoffMs, signal)
   }
+}
+
+/** Questions that a gateway must leave unanswered, one after the other. Counted, since a clock would run on while a machine sleeps. */
+const silentQuestions = 6
+
+/** One that lives and answers nothing (stopped, in an endless loop) keeps clients waiting: it goes, and comes back as a dead one does. */
+async function endWhenSilent(
+  member: Member,
+  child: ChildProcess,
+  { config, say }: SupervisorOptions,
+  ended: AbortSignal,
+): Promise<void> {
+  const clock = new SystemClock()
+  const patienceMs = parseDuration(config.gatewayPatience)!
+  const pauseMs = Math.ceil(patienceMs / silentQuestions / 2)
+  for (let silent = 0; silent < silentQuestions; ) {
+    await clock.sleep(pauseMs, ended)
+    if (ended.aborted) return
+    const facts = writtenFacts(config.runDir, member)
+    // Not up yet: it reads the journal, or the disk is full.
+    if (facts?.pid !== child.pid) continue
+    silent = (await isWell(facts!, Math.min(pauseMs, 5_000))) ? 0 : silent + 1
+  }
+  say(`${member} lives and has answered nothing for ${formatDuration(patienceMs)}: it is ended.`)
+  child.kill('SIGKILL')
 }
 
 type LastWords = [code: string, message: string, next: string]
@@ -132,6 +146,8 @@ function endOf(child: ChildProcess, signal: AbortSignal): Promise<string> {
     let last: NodeJS.Timeout | undefined
     const end = () => {
       child.kill('SIGTERM')
+      // One that was stopped hears nothing else.
+      child.kill('SIGCONT')
       last = setTimeout(() => child.kill('SIGKILL'), stopWithinMs)
     }
     if (signal.aborted) end()
@@ -164,35 +180,6 @@ export function flagWords(flags: Partial<Record<SettingName, unknown>>): string[
   )
 }
 
-/** What a member wrote about itself, if its process still lives. */
-export function memberFacts(runDir: string, member: Member | 'supervisor'): MemberFacts | undefined {
-  const facts = writtenFacts(runDir, member)
-  return facts && isMember(runDir, member, facts.pid) ? facts : undefined
-}
-
-function writtenFacts(runDir: string, member: Member | 'supervisor'): MemberFacts | undefined {
-  try {
-    return JSON.parse(readFileSync(join(runDir, `${member}.json`), 'utf8')) as MemberFacts
-  } catch {
-    return undefined
-  }
-}
-
-export function writeFacts(runDir: string, member: string, facts: MemberFacts): void {
-  replaceFileSync(join(runDir, `${member}.json`), JSON.stringify(facts))
-}
-
-/** A pid may have passed to a stranger, or to a Modelwright of another data folder. */
-function isMember(runDir: string, member: Member | 'supervisor', pid: number): boolean {
-  const holder = lockHolder(runDir, member)
-  if (holder !== 'unknown') return holder === pid
-  try {
-    return /main\.(js|ts)|modelwright/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
 /** `modelwright down`: ends the supervisor (which ends the family), or what a killed one left behind. True where something ran. */
 export async function endFamily(runDir: string): Promise<boolean> {
   const supervisor = memberFacts(runDir, 'supervisor')
@@ -212,14 +199,6 @@ async function endMembers(runDir: string): Promise<boolean> {
   return running.length > 0
 }
 
-/** All that ever ran on this data folder, the server last and gateways by number. */
-export function membersIn(runDir: string): Member[] {
-  const names = existsSync(runDir) ? readdirSync(runDir) : []
-  return names
-    .flatMap((name) => /^(server|gateway|gateway-\d+)\.lock$/.exec(name)?.[1] ?? [])
-    .sort(new Intl.Collator('en', { numeric: true }).compare) as Member[]
-}
-
 /** Processes that share a port would share it with a stranger's, too, without anybody being told. @throws AppError PortTaken */
 async function refuseTakenPort({ host, gatewayPort: port }: Config): Promise<void> {
   const probe = createServer()
@@ -235,6 +214,7 @@ async function endProcess(pid: number): Promise<void> {
   const clock = new SystemClock()
   const deadline = clock.now() + stopWithinMs
   for (let signal: NodeJS.Signals = 'SIGTERM'; sendSignal(pid, signal); ) {
+    sendSignal(pid, 'SIGCONT')
     do await clock.sleep(50)
     while (sendSignal(pid, 0) && clock.now() < deadline)
     if (!sendSignal(pid, 0)) return

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { familyReady } from '../cli/up.ts'
 import type { Config, SettingName } from '../compose/config.ts'
 import { rememberDataFolder } from '../compose/data-folders.ts'
-import { memberFacts, supervise } from '../compose/supervisor.ts'
+import { memberFacts } from '../compose/members.ts'
+import { supervise } from '../compose/supervisor.ts'
 import { AppError } from '../kernel/errors.ts'
 
 export type Family = {

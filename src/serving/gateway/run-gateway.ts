@@ -55,6 +55,8 @@ export type GatewayOptions = {
 export type RunningGateway = {
   url: string
   port: number
+  /** Where this process answers `/health` by itself; absent where nobody shares its port. */
+  ownUrl?: string
   /** Of this process alone. */
   status(): GatewayObserved
   /** Resolves when everything has ended after the signal. */
@@ -133,7 +135,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   // First of all: a second gateway on this port must not touch the journal of the first.
   await listen(server, { host: options.host, port: options.port, reusePort: self.of > 1 })
-  await journal
+  const ownUrl = await journal
     .open(isAlive)
     .then(() => gateway.open())
     .then(() => siblings.open())
@@ -155,7 +157,13 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     .then(() => shutDown({ server, grpc, gateway, journal, dropSilent }, { clock, drainMs: limits.drainMs }))
     .then(() => sizes.settled())
     .then(() => log.info({}, 'gateway ended'))
-  return { url: httpUrl(options.host, port), port, status: () => gateway.status(journal), finished }
+  return {
+    url: httpUrl(options.host, port),
+    port,
+    ...(ownUrl && { ownUrl }),
+    status: () => gateway.status(journal),
+    finished,
+  }
 }
 
 type Running = { server: Server; grpc: LateGrpc; gateway: Gateway; journal: JournalWriter; dropSilent: () => void }

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { replaceFile } from '../../files/replace-file.ts'
+import { httpUrl } from '../../kernel/listening.ts'
 import type { InferenceCounts } from '../decide/merge-gateways.ts'
 import type { GatewayObserved } from '../gateway-state.ts'
 import { checkToken } from '../protocols/door-checks.ts'
@@ -43,6 +44,8 @@ export class Siblings {
     this.#self = self
     this.#tell = tell
     this.#door = createServer((request, response) => {
+      // What the shared port cannot be asked: whether this very process is well.
+      if (request.url === '/health') return response.end('\n')
       try {
         checkToken(request.headers.authorization, this.#token)
         const headers = { 'content-type': 'application/json', [proofHeader]: this.#proof }
@@ -53,8 +56,9 @@ export class Siblings {
     })
   }
 
-  async open(): Promise<void> {
-    if (this.#self.of === 1) return
+  /** @returns where this process is asked by itself; undefined of one that has its port alone */
+  async open(): Promise<string | undefined> {
+    if (this.#self.of === 1) return undefined
     await new Promise<void>((resolve, reject) => this.#door.once('error', reject).listen(0, '127.0.0.1', resolve))
     // It must not keep a process that has answered everything.
     this.#door.unref()
@@ -62,6 +66,7 @@ export class Siblings {
     const address: Address = { port, token: this.#token, proof: this.#proof }
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     await replaceFile(this.#fileOf(this.#self.number), JSON.stringify(address))
+    return httpUrl('127.0.0.1', port)
   }
 
   /** Of those that answer within a second, with their numbers; without our own. */

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { Member } from '../../../src/compose/supervisor.ts'
+import type { Member } from '../../../src/compose/members.ts'
 import { eventually } from '../../journeys/support/eventually.ts'
 import type { Family } from '../../journeys/support/family.ts'
 
