@@ -6,6 +6,7 @@ The gateway talks to it through stdin and stdout in frames: 4 bytes length of wh
 (both big endian), the header as JSON, then a body of bytes. One request is carried out at a time, in order.
 
     in    {"op": "predict", "id": 7, "form": "json" | "csv" | "parquet", "drop": ["column", ...]}   body: the client's own bytes
+          {"op": "predict", "id": 7, "form": "numbers", "shape": [64, 30], "params": {...}}       body: doubles, for a signature of one tensor of floats
           {"op": "infer", "id": 7, "layout": "columns" | "matrix" | "tensors" | "one" | "free", "parameters": {...},
            "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...],
            "scores": true?}  for an explanation: probabilities where the model has them            body: the tensors' bytes in a row
@@ -188,6 +189,8 @@ def refusal(error):
 def parse(model, header, body):
     """The client's bytes -> what model.predict takes, by MLflow's own functions, so that types are cast as it casts them."""
     drop = header.get("drop") or []
+    if header["form"] == "numbers":
+        return parse_numbers(model, header, body), header.get("params"), in_predictions
     if header["form"] == "csv":
         return parse_csv(model, drop, body), None, in_predictions
     if header["form"] == "parquet":
@@ -238,6 +241,13 @@ def parse_form(model, form, data):
     if form.startswith("dataframe_"):
         return dataframe_from_parsed_json(data, pandas_orient=form[len("dataframe_") :], schema=schema)
     return parse_tf_serving_input({form: data}, schema=schema)
+
+
+def parse_numbers(model, header, body):
+    """As MLflow makes them of lists of lists. A copy: a model may write into its input."""
+    import numpy
+
+    return numpy.frombuffer(body, "<f8").reshape(header["shape"]).astype(model.metadata.get_input_schema().inputs[0].type)
 
 
 def parse_csv(model, drop, body):

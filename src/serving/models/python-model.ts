@@ -1,7 +1,9 @@
+import { isUtf8 } from 'node:buffer'
 import { join } from 'node:path'
 import { shortDigest } from '../../kernel/digest.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
+import { floatTensorOf, plainNumbers } from '../decide/plain-numbers.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import type { Tensor } from '../tensor.ts'
 import { encodeFrame, type Frame } from './frames.ts'
@@ -108,8 +110,9 @@ export class PythonModel implements ModelBackend {
     this.#settle()
   }
 
-  async score({ body, form, drop }: ScoreQuestion, signal?: AbortSignal): Promise<ScoreAnswer> {
-    const answer = await this.#ask((id) => encodeFrame({ op: 'predict', id, form, drop }, body), signal)
+  async score(question: ScoreQuestion, signal?: AbortSignal): Promise<ScoreAnswer> {
+    const { header, body } = scoreFrame(question, this.facts)
+    const answer = await this.#ask((id) => encodeFrame({ op: 'predict', id, ...header }, body), signal)
     return answer.ok ? { ok: true, body: answer.frame.body } : answer
   }
 
@@ -293,6 +296,40 @@ export class PythonModel implements ModelBackend {
     for (const tell of this.#idle.splice(0)) tell()
   }
 }
+
+/** Larger bodies are Python's to read: here nothing else would be answered meanwhile. */
+const readHereBytes = 1_000_000
+
+/** The client's own bytes, but for plain numbers: Node reads those several times faster than Python. */
+function scoreFrame(
+  { body, form, drop, json }: ScoreQuestion,
+  facts: ModelFacts,
+): { header: object; body: Uint8Array } {
+  const asItCame = { header: { form, drop }, body }
+  const wanted = floatTensorOf(facts)
+  if (!wanted || form !== 'json' || body.length > readHereBytes) return asItCame
+  const read = json ?? parsedObject(body)
+  const numbers = read && isParams(read.params) && plainNumbers(read, wanted)
+  if (!numbers) return asItCame
+  const { shape, values } = numbers
+  return { header: { form: 'numbers', shape, params: read.params }, body: new Uint8Array(values.buffer) }
+}
+
+/** Undefined where it is no JSON of an object in UTF-8: Python says what is wrong. */
+function parsedObject(body: Buffer): Record<string, unknown> | undefined {
+  if (!isUtf8(body)) return undefined
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const isParams = (value: unknown): boolean => value === undefined || value === null || isObject(value)
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function inferFrame(id: number, { layout, tensors, parameters, scores = false }: InferQuestion): Buffer {
   const inputs = tensors.map(({ bytes, ...facts }) => ({ ...facts, length: bytes.length }))

@@ -5,9 +5,10 @@ import os
 import mlflow
 import mlflow.pyfunc
 import mlflow.sklearn
+import numpy
 import pandas
 from mlflow.models import ModelSignature, infer_signature
-from mlflow.types import ParamSchema, ParamSpec
+from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -38,6 +39,17 @@ row = pandas.DataFrame({"number": [1.5], "whole": [1], "yes": [True], "text": ["
 plain = infer_signature(row, row)
 signature = ModelSignature(plain.inputs, plain.outputs, ParamSchema([ParamSpec("factor", "double", 1.0)]))
 saved("echo", echo)
+saved(
+    "block",
+    """class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        model_input *= 2
+        return {"type": str(model_input.dtype), "values": model_input.tolist(), "params": params}
+""",
+    signature=ModelSignature(
+        Schema([TensorSpec(numpy.dtype("float32"), (-1, 2, 2))]), None, ParamSchema([ParamSpec("factor", "double", 1.0)])
+    ),
+)
 saved("echo-columns", echo, signature=signature)
 saved(
     "greedy",

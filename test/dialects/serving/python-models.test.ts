@@ -11,7 +11,7 @@ const python = testPython()
 const maker = fileURLToPath(new URL('make_models.py', import.meta.url))
 
 type Running = Awaited<ReturnType<typeof serveModel>>
-const names = ['iris', 'echo', 'echo-columns', 'greedy'] as const
+const names = ['iris', 'echo', 'echo-columns', 'greedy', 'block'] as const
 type Name = (typeof names)[number]
 
 describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
@@ -23,7 +23,7 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
     session = new PythonSession(python!, { MODELS: folder })
     await session.run(`exec(open(${JSON.stringify(maker)}).read())`)
     // Each import of mlflow takes seconds of a core: two at a time.
-    for (const pair of [names.slice(0, 2), names.slice(2)])
+    for (const pair of [names.slice(0, 2), names.slice(2, 4), names.slice(4)])
       await Promise.all(
         pair.map(async (name) => {
           served[name] = await serveModel(join(folder, name), { pythonPath: python!, timeoutMs: 8_000 })
@@ -134,6 +134,37 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
       { dataframe_records: [{ number: 1, whole: 2, yes: true, text: 'a' }], params: { factor: 2 } },
       { dataframe_records: [{ number: 1, whole: 2, yes: true, text: 'a' }], params: { factor: 'much' } },
     ]))
+
+  it('takes blocks of numbers as MLflow does, and all that is not quite one', () => {
+    const block = [
+      [
+        [1, 2.5],
+        [-3, 1e-7],
+      ],
+    ]
+    return same('block', [
+      { instances: block },
+      { inputs: block },
+      { inputs: [...block, ...block], params: { factor: 3 } },
+      { inputs: block, params: null, other: 1 },
+      { inputs: block, params: { factor: 'much' } },
+      { inputs: block, instances: block },
+      { inputs: block, dataframe_records: [] },
+      '{"inputs": [[[1e400, 123456789012345678901234567890], [0.1, 3.4e39]]]}',
+      '\ufeff{"inputs": [[[1, 2], [3, 4]]]}',
+      '{"inputs": [[[NaN, 2], [3, 4]]]}',
+      { inputs: [[[null, 2], block[0]![1]]] },
+      { inputs: [[[true, 2], block[0]![1]]] },
+      { inputs: [[['1', 2], block[0]![1]]] },
+      { inputs: [[[1], [2, 3]]] },
+      { inputs: [[[1, 2, 3, 4]]] },
+      { inputs: [...block, 5] },
+      { inputs: [[1, 2]] },
+      { inputs: [] },
+      { inputs: 1 },
+      { inputs: block, prompt: 'x' },
+    ])
+  })
 
   it('reads CSV as MLflow does', () =>
     same(
@@ -315,8 +346,8 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
 
 /** Predictions whole; of refusals the status and the code, because MLflow's words carry tracebacks and Python's own. */
 function comparable(request: string, { status, body }: { status: number; body: string }): unknown {
-  // MLflow writes NaN, which is no JSON; null is said here.
-  const answered: unknown = JSON.parse(body.replaceAll(/\bNaN\b/g, 'null'))
+  // MLflow writes NaN and Infinity, which are no JSON; null is said here.
+  const answered: unknown = JSON.parse(body.replaceAll(/\bNaN\b|-?\bInfinity\b/g, 'null'))
   return status === 200
     ? { request, status, answered }
     : { request, status, code: (answered as { error_code: string }).error_code }
