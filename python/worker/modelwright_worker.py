@@ -6,7 +6,7 @@ The gateway talks to it through stdin and stdout in frames: 4 bytes length of wh
 (both big endian), the header as JSON, then a body of bytes. One request is carried out at a time, in order.
 
     in    {"op": "predict", "id": 7, "form": "json" | "csv" | "parquet", "drop": ["column", ...]}   body: the client's own bytes
-          {"op": "predict", "id": 7, "form": "numbers", "shape": [64, 30], "params": {...}}       body: doubles, for a signature of one tensor of floats
+          {"op": "predict", "id": 7, "form": "numbers", "shape": [64, 30], "columns"?, "params"?}    body: doubles, for a tensor of floats or columns of doubles
           {"op": "infer", "id": 7, "layout": "columns" | "matrix" | "tensors" | "one" | "free", "parameters": {...},
            "inputs": [{"name", "datatype", "shape", "length", "parameters"?}, ...],
            "scores": true?}  for an explanation: probabilities where the model has them            body: the tensors' bytes in a row
@@ -244,10 +244,14 @@ def parse_form(model, form, data):
 
 
 def parse_numbers(model, header, body):
-    """As MLflow makes them of lists of lists. A copy: a model may write into its input."""
+    """As MLflow makes them of lists of lists and of tables. A copy: a model may write into its input."""
     import numpy
+    import pandas
 
-    return numpy.frombuffer(body, "<f8").reshape(header["shape"]).astype(model.metadata.get_input_schema().inputs[0].type)
+    block = numpy.frombuffer(body, "<f8").reshape(header["shape"])
+    if "columns" in header:
+        return pandas.DataFrame(block, columns=header["columns"], copy=True)
+    return block.astype(model.metadata.get_input_schema().inputs[0].type)
 
 
 def parse_csv(model, drop, body):

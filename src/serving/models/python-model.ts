@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { shortDigest } from '../../kernel/digest.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
-import { floatTensorOf, plainNumbers } from '../decide/plain-numbers.ts'
+import { floatInputOf, plainNumbers } from '../decide/plain-numbers.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import type { Tensor } from '../tensor.ts'
 import { encodeFrame, type Frame } from './frames.ts'
@@ -306,13 +306,13 @@ function scoreFrame(
   facts: ModelFacts,
 ): { header: object; body: Uint8Array } {
   const asItCame = { header: { form, drop }, body }
-  const wanted = floatTensorOf(facts)
+  const wanted = floatInputOf(facts)
   if (!wanted || form !== 'json' || body.length > readHereBytes) return asItCame
   const read = json ?? parsedObject(body)
   const numbers = read && isParams(read.params) && plainNumbers(read, wanted)
   if (!numbers) return asItCame
-  const { shape, values } = numbers
-  return { header: { form: 'numbers', shape, params: read.params }, body: new Uint8Array(values.buffer) }
+  const { values, ...layout } = numbers
+  return { header: { form: 'numbers', ...layout, params: read.params }, body: new Uint8Array(values.buffer) }
 }
 
 /** Undefined where it is no JSON of an object in UTF-8: Python says what is wrong. */

@@ -8,7 +8,7 @@ import mlflow.sklearn
 import numpy
 import pandas
 from mlflow.models import ModelSignature, infer_signature
-from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -51,6 +51,16 @@ saved(
     ),
 )
 saved("echo-columns", echo, signature=signature)
+saved(
+    "doubles",
+    """class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        model_input += 1
+        types = {name: str(kind) for name, kind in model_input.dtypes.items()}
+        return {"types": types, "index": list(model_input.index), "rows": model_input.to_numpy().tolist()}
+""",
+    signature=ModelSignature(Schema([ColSpec("double", "a"), ColSpec("double", "b")])),
+)
 saved(
     "greedy",
     """class Model(mlflow.pyfunc.PythonModel):

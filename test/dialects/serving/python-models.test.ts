@@ -11,7 +11,7 @@ const python = testPython()
 const maker = fileURLToPath(new URL('make_models.py', import.meta.url))
 
 type Running = Awaited<ReturnType<typeof serveModel>>
-const names = ['iris', 'echo', 'echo-columns', 'greedy', 'block'] as const
+const names = ['iris', 'echo', 'echo-columns', 'greedy', 'block', 'doubles'] as const
 type Name = (typeof names)[number]
 
 describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
@@ -29,7 +29,7 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
           served[name] = await serveModel(join(folder, name), { pythonPath: python!, timeoutMs: 8_000 })
         }),
       )
-  }, 120_000)
+  }, 300_000)
   afterAll(async () => {
     await Promise.all(Object.values(served).map((one) => one.stop()))
     await session?.end()
@@ -101,6 +101,27 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
       { dataframe_records: [{ ...records[0], surplus: 'x' }] },
       { dataframe_split: { columns: columns.toReversed(), data: rows.map((row) => row.toReversed()) } },
       { dataframe_split: { columns, data: [[5, 3, 1, 0]] } },
+      { dataframe_split: { columns: [...columns, 'surplus'], data: [[5, 3, 1, 0, 9]] } },
+      { dataframe_split: { columns, data: [[5, 3, null, 0]] } },
+      { dataframe_split: { columns, data: [[5, '3', 1, true]] } },
+    ]))
+
+  it('makes the same table of numbers as MLflow does', () =>
+    same('doubles', [
+      { dataframe_split: { columns: ['a', 'b'], data: [[1, 2.5]] } },
+      { dataframe_split: { columns: ['b', 'a'], data: [[1, 2.5]] } },
+      '{"dataframe_split": {"columns": ["a", "b"], "data": [[123456789012345678901234567890, 1e400]]}}',
+      { dataframe_records: [{ a: 1, b: 2 }] },
+      {
+        dataframe_records: [
+          { b: 1, a: 2 },
+          { a: 3, b: 4 },
+        ],
+      },
+      { dataframe_records: [{ a: 1, b: null }] },
+      { dataframe_records: [{ a: 1 }] },
+      { dataframe_records: [{ a: 1, b: 2, c: 'x' }] },
+      { dataframe_records: [{ a: 1, b: 'x' }] },
     ]))
 
   it('refuses what MLflow refuses, with its status and code', () =>
