@@ -3,7 +3,13 @@ import { bug } from '../../../kernel/errors.ts'
 
 export type GitObject = { id: string; type: string; content: Buffer }
 
-type Waiting = { request: string; done: (object: GitObject | undefined) => void; fail: (error: Error) => void }
+type Waiting = {
+  request: string
+  done: (object: GitObject | undefined) => void
+  fail: (error: Error) => void
+  /** The process that was asked first died over it. */
+  isAskedAgain: boolean
+}
 
 type ReaderOptions = {
   gitPath: string
@@ -38,13 +44,15 @@ export class ObjectReader {
   /** The object that the name (an id, `COMMIT:PATH`, `REF^{commit}`) stands for; undefined where there is none. */
   read(request: string): Promise<GitObject | undefined> {
     if (/[\n\0]/.test(request)) return Promise.reject(bug('An object name with a line break would desynchronise git.'))
-    return new Promise((done, fail) => {
-      clearTimeout(this.#idle)
-      const child = this.#running()
-      this.#waiting.push({ request, done, fail })
-      child.ref()
-      child.stdin.write(`${request}\n`)
-    })
+    return new Promise((done, fail) => this.#ask({ request, done, fail, isAskedAgain: false }))
+  }
+
+  #ask(question: Waiting): void {
+    clearTimeout(this.#idle)
+    const child = this.#running()
+    this.#waiting.push(question)
+    child.ref()
+    child.stdin.write(`${question.request}\n`)
   }
 
   close(): void {
@@ -65,8 +73,8 @@ export class ObjectReader {
     })
     child.stdin.on('error', () => undefined)
     child.stdout.on('data', (data: Buffer) => this.#child === child && this.#take(data))
-    child.on('error', (error) => this.#failAll(child, error))
-    child.on('close', () => this.#failAll(child, bug(`git cat-file ended: ${stderr.trim() || 'no reason given'}`)))
+    child.on('error', (error) => this.#ended(child, error))
+    child.on('close', () => this.#ended(child, bug(`git cat-file ended: ${stderr.trim() || 'no reason given'}`)))
     return child
   }
 
@@ -122,11 +130,12 @@ export class ObjectReader {
     this.#idle.unref()
   }
 
-  #failAll(child: ChildProcessWithoutNullStreams, error: Error): void {
+  /** It may have died before it was asked, unnoticed: another one gets the questions, once. */
+  #ended(child: ChildProcessWithoutNullStreams, error: Error): void {
     if (this.#child !== child) return
     this.#child = undefined
     const waiting = this.#waiting
     this.#waiting = []
-    for (const one of waiting) one.fail(error)
+    for (const one of waiting) one.isAskedAgain ? one.fail(error) : this.#ask({ ...one, isAskedAgain: true })
   }
 }
