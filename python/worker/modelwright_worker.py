@@ -232,10 +232,13 @@ def bare(predicted):
 
 
 def parse_form(model, form, data):
+    from mlflow.exceptions import MlflowException
     from mlflow.utils.proto_json_utils import dataframe_from_parsed_json, parse_tf_serving_input
 
     from_type_hint = getattr(model.metadata, "_is_signature_from_type_hint", None)
-    if form == "inputs" and from_type_hint and from_type_hint():
+    if from_type_hint and from_type_hint():
+        if form != "inputs":
+            raise MlflowException.invalid_parameter_value("The model's type hints say what it takes, as \"inputs\"; found: \"%s\"." % form)
         return data
     schema = model.metadata.get_input_schema()
     if form.startswith("dataframe_"):

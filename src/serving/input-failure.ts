@@ -5,8 +5,11 @@ import type { InputCheck, InputContract } from './gateway-state.ts'
 /** The rows of a request; `named` is false where the client sent values without column names (then the names are 0, 1, …). */
 export type InputRows = { rows: Record<string, unknown>[]; named: boolean; written?: Written }
 
-/** A body of JSON and which of its members is the list of rows without names: the log copies their text as it stands. */
-export type Written = { body: Buffer; member: string }
+/**
+ * A body of JSON and where in it the list of rows without names stands, which member it is or between which bytes each row lies, in turn:
+ * the log copies their text as it stands.
+ */
+export type Written = { body: Buffer; member: string } | { body: Buffer; spans: readonly number[] }
 
 /** `missing`, `type`, `range`, `value` and `pattern` are of one value and a declared check; the others of the row's columns. */
 export type InputProblemKind =

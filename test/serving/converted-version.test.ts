@@ -21,7 +21,7 @@ const body = JSON.stringify({ dataframe_records: rows })
 const byGraph = JSON.stringify(labels)
 const byPython = JSON.stringify(rows.map(() => 'python'))
 
-describe('a version that has an ONNX form', { timeout: 30_000 }, () => {
+describe('a version that has an ONNX form', { timeout: 600_000 }, () => {
   let bench: GatewayBench
   let version: ServedVersion
   beforeEach(() => {
@@ -83,7 +83,7 @@ describe('a version that has an ONNX form', { timeout: 30_000 }, () => {
     await ready()
     expect(await answer()).toBe(byPython)
     const load = startLoad(bench.url('e'), {
-      ...{ closed: 4, perSecond: 0, deadlineMs: 10_000, name: 'r' },
+      ...{ closed: 4, perSecond: 0, deadlineMs: 120_000, name: 'r' },
       row: (id) => ({ ...rows[0]!, id }),
     })
     want(withGraph())

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -31,7 +31,7 @@ const inputs: InputContract = {
 }
 
 // The gateway as it is, a worker that is quick to load: what Git says of an endpoint, through its doors.
-describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
+describe('what Git says of an endpoint', { timeout: 600_000 }, () => {
   let dataDir: string
   let gateway: RunningGateway
   let revision = 0
@@ -71,7 +71,7 @@ describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
   const observed = () => gateway.status().endpoints[0]!
   const workers = () => observed().versions[0]?.workers ?? []
   async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (const end = Date.now() + 60_000; !(await holds()); await sleep(10))
+    for (const end = Date.now() + 180_000; !(await holds()); await sleep(10))
       if (Date.now() > end) throw new Error(`never: ${what}`)
   }
   const ready = (count: number) =>
@@ -106,9 +106,9 @@ describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
 
   let holds = 0
   /** A request that names the file is computed until it is let go. */
-  function hold(): { file: string; release: () => void } {
+  function hold() {
     const file = join(dataDir, `go-${holds++}`)
-    return { file, release: () => writeFileSync(file, '') }
+    return { file, isComputed: () => existsSync(`${file}.begun`), release: () => writeFileSync(file, '') }
   }
 
   /** The code of the refusal. */
@@ -128,7 +128,9 @@ describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
     await says({ serve: { concurrency: 1, queue: 1 } })
     const before = observed().requests!.turnedAway
     const held = hold()
-    const answers = [ask({ radius: 1, until: held.file }), ask({ radius: 1 })]
+    const computed = ask({ radius: 1, until: held.file })
+    await until('one is computed', held.isComputed)
+    const answers = [computed, ask({ radius: 1 })]
     await until('one waits', () => observed().requests!.waiting === 1)
     const refused = await ask({ radius: 1 })
     expect([refused.status, refused.error_code]).toEqual([429, 'RESOURCE_EXHAUSTED'])
@@ -146,6 +148,7 @@ describe('what Git says of an endpoint', { timeout: 90_000 }, () => {
     expect(await askGrpc()).toBe(status.RESOURCE_EXHAUSTED)
     held.release()
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200])
+    await until('they are over', () => observed().requests!.inside === 0)
     expect(observed().requests).toEqual({ inside: 0, waiting: 0, turnedAway: before + 3 })
   })
 

@@ -107,20 +107,21 @@ describe('explanations at the gateway', () => {
   })
 
   it('let predictions pass while they are made', async () => {
-    const order: string[] = []
+    let made = false
     const explained = ask('staging', { dataframe_split: { columns, data: rows(1_000) }, explain: true }).then(
       ({ status }) => {
-        order.push('explanation')
+        made = true
         return status
       },
     )
-    for (let count = 0; count < 20; count++) {
+    let passed = 0
+    for (; !made; passed++) {
       const { status } = await ask('staging', { dataframe_split: { columns, data: rows(1) } })
       expect(status).toBe(200)
-      order.push('prediction')
     }
     expect(await explained).toBe(200)
-    expect(order.at(-1)).toBe('explanation')
+    // The first may have come before the explanation, and the last after it.
+    expect(passed).toBeGreaterThan(5)
   })
 
   it('that are asked of too many rows cost the id of the prediction nothing', async () => {
@@ -142,7 +143,7 @@ describe('explanations at the gateway', () => {
 
 const python = testPython()
 
-describe.skipIf(!python)('explanations of models in Python', { timeout: 120_000 }, () => {
+describe.skipIf(!python)('explanations of models in Python', { timeout: 600_000 }, () => {
   let folder: string
   let session: PythonSession
   const served: Record<string, Awaited<ReturnType<typeof serveModel>>> = {}
@@ -178,7 +179,7 @@ describe.skipIf(!python)('explanations of models in Python', { timeout: 120_000 
       await Promise.all(
         pair.map(async (name) => (served[name] = await serveModel(join(folder, name), { pythonPath: python! }))),
       )
-  }, 120_000)
+  }, 600_000)
   afterAll(async () => {
     await Promise.all(Object.values(served).map((one) => one.stop()))
     await session?.end()

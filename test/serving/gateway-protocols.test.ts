@@ -146,7 +146,7 @@ describe('the gateway’s doors', () => {
         const found = (await records()).find(({ outcome }) => outcome === 'input refused')
         expect(found).toBeDefined()
         return found!
-      }, 30_000),
+      }, 120_000),
     ]
     expect(kept).toMatchObject({
       outcome: 'answered',

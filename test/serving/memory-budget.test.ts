@@ -1,18 +1,18 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { GatewayObserved } from '../../src/serving/gateway-state.ts'
-import { GatewayBench, until } from '../support/gateway-bench.ts'
+import { GatewayBench, realClock, until } from '../support/gateway-bench.ts'
 import { post, startLoad } from '../support/serving-load.ts'
 
 const ask = (url: string, id = 'x') => post(url, JSON.stringify({ dataframe_records: [{ id }] }))
 const graph = fileURLToPath(new URL('../fixtures/serving/onnx-double', import.meta.url))
 
-describe('under a budget of memory', { timeout: 90_000 }, () => {
+describe('under a budget of memory', { timeout: 600_000 }, () => {
   let bench: GatewayBench
   beforeEach(() => {
     bench = new GatewayBench()
@@ -27,7 +27,7 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
   const loaded = () => versions().filter(({ state }) => state !== 'asleep')
 
   it('two hundred graphs where ten fit all answer, no more than ten are ever loaded, and those used least recently go', {
-    timeout: 180_000,
+    timeout: 600_000,
   }, async () => {
     const names = Array.from({ length: 200 }, (_, n) => `g${n}`)
     bench.want(...names.map((name, n) => bench.endpoint(name, [[bench.served(name, n, graph, '/no/python'), 1]])))
@@ -102,6 +102,8 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
     bench.want(bench.endpoint('e', [[light, 1]], { serve: { workers: 2, spare: true } }))
     await bench.start({ memoryBytes: 900_000_000 })
     const memory = () => bench.gateway.status().memory!
+    // Who shares out requests is told that nothing answers yet.
+    expect((await fetch(`${bench.gateway.url}/ping`)).status).toBe(503)
     // Before anything is measured: three times 150 MB.
     expect(memory()).toEqual({ budget: 900_000_000, used: 450_000_000 })
     writeFileSync(loadAfter, '')
@@ -131,19 +133,27 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
   })
 
   it('exchanges versions side by side where both fit, and in place where they do not', async () => {
+    const loadAfter = join(bench.dataDir, 'go')
     const [old, next] = [
       bench.light('old', 1, { megabytes: 100 }),
-      bench.light('next', 2, { megabytes: 100, loadMs: 300 }),
+      bench.light('next', 2, { megabytes: 100, loadAfter }),
     ]
     const most = async (memoryBytes: number) => {
+      rmSync(loadAfter, { force: true })
       bench.want(bench.endpoint('e', [[old, 1]]))
       await bench.start({ memoryBytes })
       await until('the old one serves', () => bench.seen('e', 1)?.state === 'ready')
-      const load = startLoad(bench.url('e'), { name: `l${memoryBytes}`, closed: 2, perSecond: 5, deadlineMs: 20_000 })
+      const load = startLoad(bench.url('e'), { name: `l${memoryBytes}`, closed: 2, perSecond: 5, deadlineMs: 120_000 })
       bench.want(bench.endpoint('e', [[next, 1]]))
       let count = 0
-      await until('the next one serves', () => {
+      const look = () => {
         count = Math.max(count, versions().filter(({ workerPid }) => workerPid !== undefined).length)
+      }
+      await until('the next one is loaded', () => bench.seen('e', 2)?.workerPid !== undefined)
+      look()
+      writeFileSync(loadAfter, '')
+      await until('the next one serves', () => {
+        look()
         return bench.seen('e', 2)?.weight === 1 && bench.seen('e', 1) === undefined
       })
       expect((await load.end()).failed).toEqual([])
@@ -179,13 +189,15 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
 
   it('a model that nobody asks for is unloaded after its time, counts as able, and the next request brings it back', async () => {
     const before = Date.now()
-    bench.want(bench.endpoint('e', [[bench.light('e', 1), 1]], { serve: { idleMs: 400 } }))
-    await bench.start()
+    let turned = 0
+    bench.want(bench.endpoint('e', [[bench.light('e', 1), 1]], { serve: { idleMs: 3_600_000 } }))
+    await bench.start({ clock: { ...realClock, now: () => realClock.now() + turned } })
     await until('it is loaded', () => bench.seen('e', 1)?.state === 'ready')
     const pid = bench.seen('e', 1)!.workerPid!
+    turned += 3_600_000
     await until('it sleeps', () => bench.seen('e', 1)?.cause === 'idle')
     expect(bench.seen('e', 1)!.since).toBeGreaterThanOrEqual(before)
-    expect(bench.seen('e', 1)!.since).toBeLessThanOrEqual(Date.now())
+    expect(bench.seen('e', 1)!.since).toBeLessThanOrEqual(Date.now() + turned)
     await until('its process is gone', () => {
       try {
         return !process.kill(pid, 0)
@@ -198,6 +210,7 @@ describe('under a budget of memory', { timeout: 90_000 }, () => {
     expect((await fetch(`${bench.gateway.url}/v2/health/ready`)).status).toBe(200)
     const answers = await Promise.all([1, 2, 3].map((n) => ask(bench.url('e'), `r${n}`)))
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    turned += 3_600_000
     await until('it sleeps again', () => bench.seen('e', 1)?.cause === 'idle')
     expect([...bench.computed().values()]).toEqual([1, 1, 1])
   })

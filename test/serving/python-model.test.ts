@@ -14,7 +14,7 @@ const clock = {
 }
 const usual = { queueLength: 256, waitMs: 60_000, answerMs: 60_000, loadMs: 60_000 }
 
-describe('the processes of a model', { timeout: 90_000 }, () => {
+describe('the processes of a model', { timeout: 600_000 }, () => {
   let folder: string
   let model: PythonModel
   let ticking: NodeJS.Timeout
@@ -58,7 +58,7 @@ describe('the processes of a model', { timeout: 90_000 }, () => {
     await until('it settles', () => model.state === 'ready' || model.state === 'failed')
   }
   async function until(what: string, holds: () => boolean): Promise<void> {
-    for (const end = Date.now() + 60_000; !holds(); await sleep(10))
+    for (const end = Date.now() + 180_000; !holds(); await sleep(10))
       if (Date.now() > end) throw new Error(`never: ${what}`)
   }
   const ready = (count: number) =>

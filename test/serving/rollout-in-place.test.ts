@@ -42,7 +42,7 @@ afterEach(async () => {
 })
 
 it('a promoted version takes the place of the one that serves without a failed request where memory holds one', {
-  timeout: 60_000,
+  timeout: 600_000,
 }, async () => {
   const untilServing = async (version: number) => {
     const states = new Set<string>()
@@ -59,11 +59,14 @@ it('a promoted version takes the place of the one that serves without a failed r
   await untilServing(1)
   const [endpoint] = gateway.status().endpoints
   const url = `${gateway.url}/endpoints/${endpoint!.project}/${endpoint!.environment}/invocations`
-  const load = startLoad(url, { name: 'r', closed: 4, perSecond: 20, deadlineMs: 30_000 })
-  await sleep(200)
+  const load = startLoad(url, { name: 'r', closed: 4, perSecond: 20, deadlineMs: 120_000 })
+  const answeredBy = async (count: number) => {
+    while (load.report.answers.size < count) await sleep(10)
+  }
+  await answeredBy(1)
   await bench.judgeModel('e2')
   const states = await untilServing(2)
-  await sleep(200)
+  await answeredBy(2)
   const { failed, answers } = await load.end()
   expect(failed).toEqual([])
   expect(answers.size).toBe(2)

@@ -8,7 +8,7 @@ import { post, startLoad } from '../support/serving-load.ts'
 const python = process.env.MODELWRIGHT_TEST_PYTHON
 const ask = (url: string, id = 'x') => post(url, JSON.stringify({ dataframe_records: [{ id }] }))
 
-describe('a swap', { timeout: 90_000 }, () => {
+describe('a swap', { timeout: 600_000 }, () => {
   let bench: GatewayBench
   beforeEach(() => {
     bench = new GatewayBench()
@@ -16,7 +16,7 @@ describe('a swap', { timeout: 90_000 }, () => {
   afterEach(() => bench.close())
 
   it('fails and repeats no request, twenty times, beside the old version and in its place, with a model that takes two seconds to load', {
-    timeout: 180_000,
+    timeout: 600_000,
   }, async () => {
     const versions = Array.from({ length: 4 }, (_, n) =>
       ['surge', 'hold'].map((mode) => bench.light(`${mode}${n}`, n, { loadMs: 2_000, answerMs: 4 })),
@@ -99,7 +99,7 @@ describe('a swap', { timeout: 90_000 }, () => {
     bench.want(bench.endpoint('e', [[old, 1]], { serve }))
     await bench.start()
     await until('it serves', () => bench.seen('e', 1)?.state === 'ready')
-    const load = startLoad(bench.url('e'), { name: 'r', closed: 4, perSecond: 20, deadlineMs: 20_000 })
+    const load = startLoad(bench.url('e'), { name: 'r', closed: 4, perSecond: 20, deadlineMs: 120_000 })
     bench.want(
       bench.endpoint(
         'e',
@@ -258,7 +258,7 @@ describe('a swap', { timeout: 90_000 }, () => {
 
   it.skipIf(!python)(
     'of real models in Python, beside and in place, fails and repeats no request',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async () => {
       const folder = join(bench.dataDir, 'models')
       const names = ['v0', 'v1']
@@ -294,8 +294,12 @@ describe('a swap', { timeout: 90_000 }, () => {
   it('tells who waits too long, and who finds the line full, to come again', async () => {
     const slow = bench.light('slow', 1, { loadMs: 60_000 })
     bench.want(bench.endpoint('e', [[slow, 1]]))
-    await bench.start({ limits: { line: { requests: 2, bytes: 1_000, waitMs: 600 } } })
+    let turned = 0
+    const clock = { ...realClock, now: () => realClock.now() + turned }
+    await bench.start({ clock, limits: { line: { requests: 2, bytes: 1_000, waitMs: 3_600_000 } } })
     const asked = [1, 2, 3].map(() => ask(bench.url('e')))
+    await Promise.race(asked)
+    turned = 3_600_000
     const told = await Promise.all(asked)
     expect(told.map(({ status, retryAfter }) => [status, Number(retryAfter) >= 1])).toEqual(Array(3).fill([503, true]))
     expect(told.map(({ text }) => /wait already|in time/.exec(text)?.[0]).sort()).toEqual([

@@ -115,11 +115,11 @@ export class Endpoint {
 
   /** @throws ScoringError what the client is told; its `predictionId` leads to the record where there is one */
   async predict(request: ScoringRequest, signal?: AbortSignal): Promise<Prediction> {
-    const { form, body } = request
+    const { body } = request
     const isExplained = asksForExplanations(request)
     let explain: Explain<Buffer> | undefined
     const ask: Ask<Buffer> = async (backend, imputed) => {
-      const question = { ...imputedQuestion({ ...request, form, body }, imputed), drop: droppedColumns(backend.served) }
+      const question = { ...imputedQuestion(request, imputed), drop: droppedColumns(backend.served) }
       if (isExplained) explain = (value) => this.#setting.explainers.withAnswer(backend, question, value, signal)
       const answer = await backend.score(question, signal)
       return answer.ok ? { ok: true, value: answer.body, outputs: () => answer.body } : answer

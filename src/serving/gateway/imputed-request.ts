@@ -11,9 +11,9 @@ import type { ScoringRequest } from './scoring-request.ts'
 export function imputedQuestion(
   request: ScoringRequest,
   cells: readonly Imputed[],
-): Pick<ScoreQuestion, 'form' | 'body' | 'json'> {
-  const { form, body, json } = request
-  if (cells.length === 0) return json ? { form, body, json } : { form, body }
+): Pick<ScoreQuestion, 'form' | 'body' | 'json' | 'numbers'> {
+  const { form, body, json, numbers } = request
+  if (cells.length === 0) return { form, body, ...(json ? { json } : {}), ...(numbers ? { numbers } : {}) }
   const { rows, named } = withImputed(request, cells)
   const params = json?.params
   const data = named ? { dataframe_split: split(rows) } : { instances: rows.map((row) => row['0']) }

@@ -3,6 +3,7 @@ import { digestOf } from '../../kernel/digest.ts'
 import { seededRng } from '../../math/rng.ts'
 import { journalEntry, type Outcome } from './journal-entry.ts'
 import { lineOf } from './journal-writer.ts'
+import { type Line, LineBuffer } from './line-buffer.ts'
 import { readScoringRequest } from './scoring-request.ts'
 
 const outcome = (more: Partial<Outcome> = {}): Outcome => ({
@@ -16,6 +17,11 @@ const outcome = (more: Partial<Outcome> = {}): Outcome => ({
   ...more,
 })
 const hash = (text: string) => `#${text}`
+const written = (line: Line): string => {
+  const buffer = new LineBuffer()
+  buffer.add(line)
+  return buffer.bytes.toString().slice(0, -1)
+}
 
 it('keeps all where nothing is said', () => {
   const { record, outputs } = journalEntry(outcome(), { policy: undefined, hash })
@@ -79,13 +85,36 @@ describe('rows that are copied as they were written', () => {
       const outputs = () => Buffer.from(`{"predictions": [${request.rows.map((_, row) => row).join(', ')}]}`)
       const unkeyed = { ...outcome().served, inputs: { columns: [], checks: [] } }
       const line = (own: Outcome['request']) =>
-        lineOf(journalEntry(outcome({ request: own, outputs, served: unkeyed }), { policy: undefined, hash }))
+        written(lineOf(journalEntry(outcome({ request: own, outputs, served: unkeyed }), { policy: undefined, hash })))
       const { rows, named } = request
       expect(request.written).toBeDefined()
       const [asWritten, asRead] = [line(request), line({ rows, named })]
       expect(asWritten).not.toMatch(/[\r\n]/)
       // JSON has no word for an infinity that was written as 1e400: what is read is written down as null.
       expect(JSON.stringify(JSON.parse(asWritten))).toEqual(JSON.stringify(JSON.parse(asRead)))
+    }
+  })
+
+  it('are copied as bytes where they are numbers alone, with the output of each', async () => {
+    for (const [inputs, predictions] of [
+      ['[[1.50,-0]]', '[7]'],
+      ['[[1, 2.0], [ 3e2,0.10000000000000000001 ] ]', '["\\ud800ä", {"a": [1]}]'],
+      ['[[1],[2],[3]]', '[[1, 2], [3]]'],
+    ] as const) {
+      const request = await readScoringRequest('application/json', Buffer.from(`{"inputs": ${inputs}}`))
+      const unkeyed = { ...outcome().served, inputs: { columns: [], checks: [] } }
+      const outputs = () => Buffer.from(`{"predictions": ${predictions}}`)
+      const entry = journalEntry(outcome({ request, outputs, served: unkeyed }), { policy: undefined, hash })
+      const [line, known] = [written(lineOf(entry)), JSON.parse(predictions.replace('\\ud800', '\ufffd')) as unknown[]]
+      const rows = JSON.parse(inputs) as number[][]
+      expect(request.numbers).toBeDefined()
+      expect((JSON.parse(line) as Outcome & { rows: unknown[] }).rows).toEqual(
+        rows.map((input, at) => ({
+          input,
+          output: known.length === rows.length ? known[at] : at === 0 ? known : null,
+        })),
+      )
+      expect(line).toContain(inputs.slice(1, inputs.indexOf(']') + 1))
     }
   })
 })

@@ -148,9 +148,9 @@ describe('the journal writer', () => {
 
   it('gives each row its output, or the first row all where the model gave something else', () => {
     const rowsOf = (outputs: string) =>
-      (JSON.parse(lineOf({ record, outputs: Buffer.from(outputs) })) as PredictionRecord).rows
+      (JSON.parse(lineOf({ record, outputs: Buffer.from(outputs) }).texts[0]!) as PredictionRecord).rows
     expect(rowsOf('{"predictions":[7,{"p":1}]}').map((row) => row.output)).toEqual([7, { p: 1 }])
     expect(rowsOf('{"predictions":{"p":[1,2]}}').map((row) => row.output)).toEqual([{ p: [1, 2] }, null])
-    expect((JSON.parse(lineOf({ record })) as PredictionRecord).rows[0]).toEqual({ input: { a: 1 } })
+    expect((JSON.parse(lineOf({ record }).texts[0]!) as PredictionRecord).rows[0]).toEqual({ input: { a: 1 } })
   })
 })

@@ -8,7 +8,7 @@ import type { PredictionRecord } from '../gateway-state.ts'
 import type { Written } from '../input-failure.ts'
 import type { ServingLog } from '../models/serving-log.ts'
 import { closedSuffix, openSuffix } from '../segment-name.ts'
-import { LineBuffer } from './line-buffer.ts'
+import { type Line, LineBuffer, lengthOf } from './line-buffer.ts'
 
 /**
  * A record whose outputs are still the bytes that the worker gave: they are read when the line is written, after the answer. `written`
@@ -122,7 +122,7 @@ export class JournalWriter {
     let since = performance.now()
     for (const entry of entries) {
       const line = lineInAnyCase(entry)
-      if (line.length > this.#limits.lineBytes) tooLong++
+      if (lengthOf(line) > this.#limits.lineBytes) tooLong++
       else this.#lines.add(line)
       if (this.#lines.isFull) await this.#writeLines()
       // Who asks meanwhile is answered in between.
@@ -194,37 +194,40 @@ export class JournalWriter {
 }
 
 /** What cannot be written as a line (values nested beyond the engine's stack) is counted without its rows; others' lines are not its matter. */
-function lineInAnyCase(entry: JournalEntry): string {
+function lineInAnyCase(entry: JournalEntry): Line {
   try {
     return lineOf(entry)
   } catch {
     const { error: _, ...record } = entry.record
-    return JSON.stringify({ ...record, rows: [], sampled: false })
+    return { texts: [JSON.stringify({ ...record, rows: [], sampled: false })] }
   }
 }
 
 /** One output per row where the model gave a list of as many; otherwise the whole output stands at the first row, null at the rest. */
-export function lineOf({ record, outputs, written }: JournalEntry): string {
+export function lineOf({ record, outputs, written }: JournalEntry): Line {
   const { rows, ...facts } = record
   // Each without its end.
-  const begun = written
-    ? inputsAsWritten(written).map((input) => `{"input":${input}`)
-    : rows.map((row) => JSON.stringify(row).slice(0, -1))
+  const begun = !written
+    ? rows.map((row) => wellFormed(JSON.stringify(row).slice(0, -1)))
+    : 'spans' in written
+      ? Array<string>(written.spans.length / 2).fill('{"input":')
+      : inputsAsWritten(written).map((input) => `{"input":${input}`)
   const outputOf = outputs && outputsAsWritten(outputs, begun.length)
-  const texts = begun.map((text, at) => (outputOf ? `${text},"output":${outputOf(at)}}` : `${text}}`))
-  // Joined once: a text of texts would be copied again when it is searched.
-  texts[0] = `${JSON.stringify(facts).slice(0, -1)},"rows":[${texts[0] ?? ''}`
-  texts[texts.length - 1] += ']}'
-  return wellFormed(texts.join())
+  const ends = begun.map((_, at) => (outputOf ? `,"output":${outputOf(at)}}` : '}'))
+  const before = `${wellFormed(JSON.stringify(facts)).slice(0, -1)},"rows":[`
+  if (!written || 'member' in written)
+    return { texts: [`${before}${begun.map((text, at) => text + ends[at]).join()}]}`] }
+  const texts = begun.map((text, at) => (at === 0 ? before : `${ends[at - 1]},`) + text)
+  return { texts: [...texts, `${ends.at(-1)}]}`], copied: written }
 }
 
-function inputsAsWritten({ body, member }: Written): string[] {
-  const text = body.toString('utf8')
+function inputsAsWritten({ body, member }: { body: Buffer; member: string }): string[] {
+  const text = wellFormed(body.toString('utf8'))
   return rawElements(text, rawMember(text, member)!)!
 }
 
 function outputsAsWritten(outputs: Buffer, rows: number): (row: number) => string | undefined {
-  const text = outputs.toString('utf8')
+  const text = wellFormed(outputs.toString('utf8'))
   const at = rawMember(text, 'predictions')
   const each = at === undefined ? undefined : rawElements(text, at)
   if (each?.length === rows) return (row) => each[row]

@@ -5,7 +5,7 @@ it('holds the lines that were added since it was cleared, whatever they hold and
   const buffer = new LineBuffer()
   for (const lines of [['a', 'é😀'], ['b'.repeat(3_000_000), '', 'ü'.repeat(2_000_000)], ['c']]) {
     buffer.clear()
-    for (const line of lines) buffer.add(line)
+    for (const line of lines) buffer.add({ texts: [line] })
     expect(buffer.bytes.equals(Buffer.from(lines.map((line) => `${line}\n`).join('')))).toBe(true)
     expect(buffer.lines).toBe(lines.length)
   }
@@ -13,8 +13,8 @@ it('holds the lines that were added since it was cleared, whatever they hold and
 
 it('is full before usual lines need more memory', () => {
   const buffer = new LineBuffer()
-  buffer.add('x'.repeat(1_000))
+  buffer.add({ texts: ['x'.repeat(1_000)] })
   expect(buffer.isFull).toBe(false)
-  buffer.add('x'.repeat(600_000))
+  buffer.add({ texts: ['x'.repeat(600_000)] })
   expect(buffer.isFull).toBe(true)
 })

@@ -12,6 +12,7 @@ import type { GatewayObserved } from '../gateway-state.ts'
 import { LogHash } from '../log-hash.ts'
 import type { WorkerLimits } from '../models/python-model.ts'
 import type { ServingLog } from '../models/serving-log.ts'
+import { tellOfBrokenRequests } from '../protocols/broken-requests.ts'
 import { isLoopback } from '../protocols/door-checks.ts'
 import { answerInTime } from '../protocols/http-exchange.ts'
 import { LateGrpc, shareWithHttp2 } from '../protocols/one-port.ts'
@@ -116,7 +117,12 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
   const opened = Promise.withResolvers<void>()
   opened.promise.catch(() => undefined)
   const lastMs = () => Math.max(limits.waitMs, limits.line.waitMs, gateway.longestWaitMs) + limits.answerMs + 10_000
-  const patience = { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: 120_000 }
+  const patience = {
+    keepAliveTimeout: 65_000,
+    headersTimeout: 20_000,
+    requestTimeout: 120_000,
+    connectionsCheckingInterval: 1_000,
+  }
   const server = createServer(patience, (request, response) => {
     answerInTime(response, lastMs())
     // A client that keeps its connection would come back to a gateway that is gone.
@@ -132,6 +138,7 @@ export async function runGateway(options: GatewayOptions): Promise<RunningGatewa
     now: door.now,
     token: options.token,
   })
+  tellOfBrokenRequests(server)
   const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   // First of all: a second gateway on this port must not touch the journal of the first.
   await listen(server, { host: options.host, port: options.port, reusePort: self.of > 1 })

@@ -2,14 +2,15 @@ import { isUtf8 } from 'node:buffer'
 import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
 import { readCell } from '../../validation/index.ts'
-import type { InputRows } from '../input-failure.ts'
+import { type NumberRows, readNumberRows } from '../decide/number-rows.ts'
+import type { InputRows, Written } from '../input-failure.ts'
 import type { ScoreQuestion } from '../models/model-backend.ts'
 import { parquetRows } from '../models/parquet-rows.ts'
 import { formOf } from '../protocols/scoring-form.ts'
 import { badRequest } from '../scoring-error.ts'
 
 /** A request as it came (the worker gets these very bytes, so that no number loses a digit here) and its rows, for the checks. */
-export type ScoringRequest = InputRows & Pick<ScoreQuestion, 'form' | 'body' | 'json'>
+export type ScoringRequest = InputRows & Pick<ScoreQuestion, 'form' | 'body' | 'json' | 'numbers'>
 
 const llmKeys = ['messages', 'prompt', 'input']
 const forms = ['dataframe_split', 'dataframe_records', 'instances', 'inputs'] as const
@@ -21,6 +22,8 @@ const mostLevels = 1_000
 export async function readScoringRequest(contentType: string | undefined, body: Buffer): Promise<ScoringRequest> {
   const form = formOf(contentType)
   if (form === 'parquet') return { form, body, ...(await rowsOfParquet(body)) }
+  const numbers = form === 'json' ? readNumberRows(body) : undefined
+  if (numbers) return new NumberRequest(body, numbers)
   const text = utf8(body)
   if (form === 'csv') return { form, body, ...rowsOfCsv(text) }
   const json = parseObject(text)
@@ -28,6 +31,25 @@ export async function readScoringRequest(contentType: string | undefined, body: 
   if (llmKeys.some((key) => key in json)) return { form, body, json, rows: [], named: true }
   const read = rowsOf(json)
   return { form, body, json, ...read, ...asWritten(body, json, read) }
+}
+
+/** A class, since each object literal with a getter would have a shape of its own, which outlives it. */
+class NumberRequest implements ScoringRequest {
+  readonly form = 'json'
+  readonly named = false
+  readonly body: Buffer
+  readonly numbers: NumberRows
+  readonly written: Written
+
+  constructor(body: Buffer, numbers: NumberRows) {
+    this.body = body
+    this.numbers = numbers
+    this.written = { body, spans: numbers.spans }
+  }
+
+  get rows(): Row[] {
+    return this.numbers.lists.map(positional)
+  }
 }
 
 async function rowsOfParquet(body: Buffer): Promise<InputRows> {

@@ -1,4 +1,5 @@
 import type { Layout } from '../decide/bind-inputs.ts'
+import type { NumberRows } from '../decide/number-rows.ts'
 import type { Parameters, Tensor } from '../tensor.ts'
 import type { ModelFacts } from './model-facts.ts'
 
@@ -9,6 +10,8 @@ export type ScoreQuestion = {
   form: 'json' | 'csv' | 'parquet'
   /** What a body of JSON says, where the door has read it already. */
   json?: Record<string, unknown>
+  /** Where it is rows of numbers alone, and the door has read them. */
+  numbers?: NumberRows
   /** Columns that the model does not know. */
   drop: string[]
 }

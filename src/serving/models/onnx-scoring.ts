@@ -1,11 +1,12 @@
 import { bindInputs } from '../decide/bind-inputs.ts'
 import { missingText, unknownText } from '../decide/graph-feeds.ts'
 import { mlflowCast } from '../decide/mlflow-cast.ts'
+import type { NumberRows } from '../decide/number-rows.ts'
 import { elementCount, type Tensor } from '../tensor.ts'
 import type { InferAnswer, Refusal, ScoreAnswer, ScoreQuestion } from './model-backend.ts'
 import type { ModelFacts, TensorFacts } from './model-facts.ts'
 import { type CellTypes, MalformedBody, readScoringData, type ScoringData } from './scoring-data.ts'
-import { bytesFromJson, elementTexts, firstOf } from './tensor-json.ts'
+import { bytesFromJson, elementTexts, firstOf, isSingle } from './tensor-json.ts'
 
 type Parts = {
   graph: ModelFacts
@@ -111,11 +112,12 @@ function columnsOf(data: ScoringData, wanted: readonly TensorFacts[], isConverte
   })
 }
 
-const cellTypes = ({ inputs }: ModelFacts): CellTypes =>
+export const cellTypes = ({ inputs }: ModelFacts): CellTypes =>
   new Map(
-    inputs.flatMap(({ name, columnType }) =>
-      columnType === 'string' || columnType === 'boolean' ? [[name, columnType]] : [],
-    ),
+    inputs.flatMap(({ name, columnType }): [string, 'string' | 'boolean' | 'whole'][] => {
+      if (columnType === 'string' || columnType === 'boolean') return [[name, columnType]]
+      return columnType === 'integer' || columnType === 'long' ? [[name, 'whole']] : []
+    }),
   )
 
 /** A number is none of a model's texts, not even of those that it is written like: MLflow leaves numbers in columns of texts. */
@@ -231,7 +233,7 @@ function fromLists(
       throw new Unsuitable(
         `One list cannot be mapped to the model's inputs ${inputs.map(({ name }) => name).join(', ')}; name them.`,
       )
-    return [tensorOf(inputs[0]!, data.values, casts)]
+    return [numbersTensor(inputs[0]!, data.numbers) ?? tensorOf(inputs[0]!, data.values, casts)]
   }
   const surplus = Object.keys(data.values).find((name) => !inputs.some((input) => input.name === name))
   if (surplus !== undefined)
@@ -243,6 +245,13 @@ function fromLists(
     if (values === undefined) throw new Unsuitable(`Model is missing inputs ['${input.name}'].`)
     return tensorOf(input, values, casts)
   })
+}
+
+/** Numbers as they stand; undefined where the datatype does not take them so. */
+function numbersTensor({ name, datatype }: TensorFacts, numbers: NumberRows | undefined): Tensor | undefined {
+  if (!numbers || !(datatype === 'FP64' || (datatype === 'FP32' && numbers.values.every(isSingle)))) return undefined
+  const values = datatype === 'FP64' ? numbers.values : new Float32Array(numbers.values)
+  return { name, datatype, shape: numbers.shape, bytes: Buffer.from(values.buffer) }
 }
 
 /** @param casts where a signature stands, MLflow casts 1.5 into a whole number; without one it is refused */

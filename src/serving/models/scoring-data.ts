@@ -1,13 +1,14 @@
 import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
 import { readCell } from '../../validation/index.ts'
+import { type NumberRows, readNumberRows } from '../decide/number-rows.ts'
 import type { ScoreQuestion } from './model-backend.ts'
 import { parquetRows } from './parquet-rows.ts'
 
 /** A request of MLflow's protocol, read: a table, one nested list, or named ones. */
 export type ScoringData =
   | { kind: 'table'; form: TableForm; columns: readonly string[]; rows: readonly (readonly unknown[])[] }
-  | { kind: 'list'; values: unknown }
+  | { kind: 'list'; values: unknown; numbers?: NumberRows }
   | { kind: 'named'; form: 'inputs' | 'instances' | 'chat'; values: Record<string, unknown> }
 
 /** Where it stood: MLflow casts `dataframe_…` by the signature, the others not. */
@@ -23,11 +24,12 @@ const llmForms = ['messages', 'prompt', 'input'] as const
 export class MalformedBody extends Error {}
 
 /** What the cells of CSV are read as; numbers where nothing is said. */
-export type CellTypes = ReadonlyMap<string, 'string' | 'boolean'>
+export type CellTypes = ReadonlyMap<string, CellType>
+type CellType = 'string' | 'boolean' | 'whole'
 
 /** @throws MalformedBody */
 export async function readScoringData(
-  { form, body, json }: Pick<ScoreQuestion, 'form' | 'body' | 'json'>,
+  { form, body, json, numbers }: Pick<ScoreQuestion, 'form' | 'body' | 'json' | 'numbers'>,
   types: CellTypes = new Map(),
 ): Promise<ScoringData> {
   if (form === 'csv') return csvTable(body, types)
@@ -37,7 +39,23 @@ export async function readScoringData(
     })
     return tableOf(records, 'parquet')
   }
-  return jsonData(json ?? readJson(body))
+  if (json) return jsonData(json)
+  const plain = numbers ?? readNumberRows(body)
+  return plain ? new NumberList(plain) : jsonData(readJson(body))
+}
+
+/** A class: each object literal with a getter has a shape of its own, which keeps what the getter knows until all of the heap is swept. */
+class NumberList {
+  readonly kind = 'list'
+  readonly numbers: NumberRows
+
+  constructor(numbers: NumberRows) {
+    this.numbers = numbers
+  }
+
+  get values(): unknown {
+    return this.numbers.lists
+  }
 }
 
 function csvTable(body: Buffer, types: CellTypes): ScoringData {
@@ -61,8 +79,10 @@ function csvTable(body: Buffer, types: CellTypes): ScoringData {
 }
 
 /** As pandas reads it. */
-function typedCell(cell: string, type: 'string' | 'boolean' | undefined): unknown {
-  const value = readCell(cell, { type: type ?? 'number' })
+function typedCell(cell: string, type: CellType | undefined): unknown {
+  const value = readCell(cell, { type: type === 'string' || type === 'boolean' ? type : 'number' })
+  if (type === 'whole' && typeof value === 'number' && !Number.isInteger(value))
+    throw new Error(`"${cell}" is no whole number`)
   if (type === 'boolean' && typeof value !== 'boolean') throw new Error(`"${cell}" is no boolean`)
   return value
 }

@@ -103,6 +103,9 @@ function numberBytes(name: string, datatype: Datatype, lists: readonly (readonly
 /** The greatest that is taken; of single precision the last that does not round to infinity. */
 const largestFloat: Partial<Record<Datatype, number>> = { FP32: 3.4028235677973366e38, FP64: Number.MAX_VALUE }
 
+/** Whether a number is one of single precision, rounded. */
+export const isSingle = (value: number): boolean => Math.abs(value) <= largestFloat.FP32!
+
 type ReadElement = (element: unknown, datatype: Datatype) => number | bigint | undefined
 
 const readBoolean: ReadElement = (element) =>

@@ -4,9 +4,13 @@ import { ScoringError } from '../scoring-error.ts'
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
-/** @param allowed names beside loopback ones (against DNS rebinding); undefined: any @throws ScoringError 403 */
+/**
+ * @param named '' where nobody was named, as probes of HTTP/1.0 do: browsers, whom this is about, always name one
+ * @param allowed names beside loopback ones (against DNS rebinding); undefined: any
+ * @throws ScoringError 403
+ */
 export function checkHost(named: string, allowed: readonly string[] | undefined): void {
-  if (!allowed) return
+  if (!allowed || named === '') return
   const host = named
     .replace(/:\d+$/, '')
     .replace(/^\[|\]$/g, '')

@@ -13,10 +13,11 @@ import {
 import { cannotListen } from '../../kernel/listening.ts'
 import { ScoringError } from '../scoring-error.ts'
 import { checkToken } from './door-checks.ts'
-import type { ModelRepository } from './model-repository.ts'
+import { modelConfigMessage } from './model-config.ts'
+import type { ModelRepository, ServedName } from './model-repository.ts'
 import { type InferMessage, readInferMessage, writeInferMessage } from './oip-grpc-messages.ts'
 import { extensions, findModel, indexOf, modelFacts, notReady, statisticsOf } from './oip-http.ts'
-import { oipMethods } from './oip-proto.ts'
+import { healthMethods, type Method, oipMethods, servingStatus } from './oip-proto.ts'
 import { timedInference } from './timed-inference.ts'
 
 export type GrpcSetting = {
@@ -41,7 +42,8 @@ export class GrpcDoor {
       'grpc.max_receive_message_length': setting.maxBodyBytes,
       'grpc.max_send_message_length': -1,
     })
-    this.#server.addService(definition, this.#methods())
+    this.#server.addService(definitionOf(oipMethods()), this.#methods())
+    this.#server.addService(definitionOf(healthMethods()), { Check: this.#unary((asked) => this.#health(asked), true) })
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure())
   }
 
@@ -81,11 +83,8 @@ export class GrpcDoor {
       ModelReady: unary(({ name, version }: Named) => ({
         ready: findModel(repository(), name, version).state === 'ready',
       })),
-      ModelMetadata: unary(({ name, version }: Named) => {
-        const model = findModel(repository(), name, version)
-        if (model.facts.platform === '') throw notReady(model)
-        return modelFacts(model)
-      }),
+      ModelMetadata: unary((question: Named) => modelFacts(this.#knownModel(question))),
+      ModelConfig: unary((question: Named) => modelConfigMessage(this.#knownModel(question))),
       ModelInfer: unary((question: InferMessage, signal) => this.#infer(question, signal)),
       ModelStreamInfer: (call: ServerDuplexStream<InferMessage, object>) => this.#stream(call),
       ModelStatistics: unary(({ name, version }: Named) => {
@@ -104,12 +103,19 @@ export class GrpcDoor {
     }
   }
 
-  #unary(answer: (question: never, signal: AbortSignal) => unknown) {
+  /** @throws ScoringError 404; 503 where it was not loaded yet, so that nobody knows what it takes */
+  #knownModel({ name, version }: Named): ServedName {
+    const model = findModel(this.#setting.repository(), name, version)
+    if (model.facts.platform === '') throw notReady(model)
+    return model
+  }
+
+  #unary(answer: (question: never, signal: AbortSignal) => unknown, isOpen = false) {
     return async (call: ServerUnaryCall<object, object>, tell: sendUnaryData<object>): Promise<void> => {
       const gone = new AbortController()
       call.once('cancelled', () => gone.abort())
       try {
-        this.#checkToken(call.metadata)
+        if (!isOpen) this.#checkToken(call.metadata)
         tell(null, (await answer(call.request as never, gone.signal)) as object)
       } catch (error) {
         tell(grpcError(error))
@@ -148,6 +154,13 @@ export class GrpcDoor {
     })
   }
 
+  /** As HTTP's health it needs no token. */
+  #health({ service }: HealthQuestion): object {
+    const repository = this.#setting.repository()
+    const isServing = service === '' || service === oipService ? repository.isReady : isReady(repository, service)
+    return { status: isServing ? servingStatus.SERVING : servingStatus.NOT_SERVING }
+  }
+
   async #infer(question: InferMessage, signal: AbortSignal): Promise<object> {
     const { repository, now } = this.#setting
     const model = findModel(repository(), question.model_name, question.model_version)
@@ -171,20 +184,28 @@ type RepositoryQuestion = { repository_name: string; model_name: string }
 /** KServe's variant of the message has the model's name where Triton's has the repository's. */
 const modelNamed = ({ repository_name, model_name }: RepositoryQuestion): string => model_name || repository_name
 
-const definition: ServiceDefinition = Object.fromEntries(
-  oipMethods().map(({ name, path, isStream, read, write, readAnswer, writeQuestion }) => [
-    name,
-    {
-      path,
-      requestStream: isStream,
-      responseStream: isStream,
-      requestSerialize: writeQuestion,
-      requestDeserialize: read,
-      responseSerialize: write,
-      responseDeserialize: readAnswer,
-    },
-  ]),
-)
+type HealthQuestion = { service: string }
+
+const oipService = 'inference.GRPCInferenceService'
+
+const isReady = (repository: ModelRepository, name: string): boolean =>
+  findModel(repository, name, undefined).state === 'ready'
+
+const definitionOf = (methods: readonly Method[]): ServiceDefinition =>
+  Object.fromEntries(
+    methods.map(({ name, path, isStream, read, write, readAnswer, writeQuestion }) => [
+      name,
+      {
+        path,
+        requestStream: isStream,
+        responseStream: isStream,
+        requestSerialize: writeQuestion,
+        requestDeserialize: read,
+        responseSerialize: write,
+        responseDeserialize: readAnswer,
+      },
+    ]),
+  )
 
 const codeOfStatus: Record<number, status> = {
   400: status.INVALID_ARGUMENT,

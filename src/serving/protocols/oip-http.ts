@@ -3,6 +3,7 @@ import type { InferenceCounts } from '../decide/merge-gateways.ts'
 import { notFound, ScoringError } from '../scoring-error.ts'
 import { toBeTold } from './error-answers.ts'
 import { bodyOf, decoded, hangUpSignal, onlyMethods, send, sendJson, warningHeader } from './http-exchange.ts'
+import { modelConfig } from './model-config.ts'
 import type { ModelRepository, ServedName } from './model-repository.ts'
 import { readOipRequest } from './oip-request.ts'
 import { writeOipAnswer } from './oip-response.ts'
@@ -13,7 +14,7 @@ export type OipSetting = { repository: ModelRepository; maxBodyBytes: number; no
 type Exchange = OipSetting & { request: IncomingMessage; response: ServerResponse }
 
 /** Extensions of the protocol that are carried out here. */
-export const extensions = ['binary_tensor_data', 'model_repository', 'statistics']
+export const extensions = ['binary_tensor_data', 'model_repository', 'model_configuration', 'statistics']
 
 /** Answers what stands below `/v2`; `path` without it. Errors leave as `{"error": …}`. */
 export async function answerOip(
@@ -66,7 +67,7 @@ async function health(exchange: Exchange, what: string): Promise<void> {
   throw notFound(`There is nothing at /v2/health/${what}.`)
 }
 
-/** `[NAME[/versions/VERSION]][/ready|/infer|/stats]`, `stats`, or nothing for the list. */
+/** `[NAME[/versions/VERSION]][/ready|/infer|/stats|/config]`, `stats`, or nothing for the list. */
 async function models(exchange: Exchange, parts: string[]): Promise<void> {
   const { repository: models } = exchange
   if (parts.length === 0) return ask(exchange, () => ({ models: models.list().map(({ name }) => name) }))
@@ -74,14 +75,14 @@ async function models(exchange: Exchange, parts: string[]): Promise<void> {
     return ask(exchange, () => statisticsOf(models, models.list()))
   const { model, rest } = modelOf(models, parts)
   const [what] = rest
-  if (rest.length > 1 || (what !== undefined && !['ready', 'infer', 'stats'].includes(what)))
+  if (rest.length > 1 || (what !== undefined && !['ready', 'infer', 'stats', 'config'].includes(what)))
     throw notFound(`There is nothing at /v2/models/${parts.join('/')}.`)
   if (what === 'infer') return infer(exchange, model)
   if (what === 'stats') return ask(exchange, () => statisticsOf(models, [model]))
   const ready = model.state === 'ready'
   if (what === 'ready') return ask(exchange, () => ({ name: model.name, ready }), ready ? 200 : 503)
   if (!ready && model.facts.platform === '') throw notReady(model)
-  return ask(exchange, () => modelFacts(model))
+  return ask(exchange, () => (what === 'config' ? modelConfig(model) : modelFacts(model)))
 }
 
 function modelOf(models: ModelRepository, [name, ...rest]: string[]): { model: ServedName; rest: string[] } {

@@ -94,6 +94,19 @@ message ModelStatistics {
 }
 message ModelStatisticsResponse { repeated ModelStatistics model_stats = 1; }
 
+message ModelInput { string name = 1; int32 data_type = 2; repeated int64 dims = 4; bool optional = 8; }
+message ModelOutput { string name = 1; int32 data_type = 2; repeated int64 dims = 3; }
+message ModelConfig {
+  string name = 1;
+  string platform = 2;
+  int32 max_batch_size = 4;
+  repeated ModelInput input = 5;
+  repeated ModelOutput output = 6;
+  string backend = 17;
+}
+message ModelConfigRequest { string name = 1; string version = 2; }
+message ModelConfigResponse { ModelConfig config = 1; }
+
 message RepositoryIndexRequest { string repository_name = 1; bool ready = 2; }
 message ModelIndex { string name = 1; string version = 2; string state = 3; string reason = 4; }
 message RepositoryIndexResponse { repeated ModelIndex models = 1; }
@@ -110,12 +123,26 @@ service GRPCInferenceService {
   rpc ModelMetadata(ModelMetadataRequest) returns (ModelMetadataResponse);
   rpc ModelInfer(ModelInferRequest) returns (ModelInferResponse);
   rpc ModelStreamInfer(stream ModelInferRequest) returns (stream ModelStreamInferResponse);
+  rpc ModelConfig(ModelConfigRequest) returns (ModelConfigResponse);
   rpc ModelStatistics(ModelStatisticsRequest) returns (ModelStatisticsResponse);
   rpc RepositoryIndex(RepositoryIndexRequest) returns (RepositoryIndexResponse);
   rpc RepositoryModelLoad(RepositoryModelLoadRequest) returns (RepositoryModelLoadResponse);
   rpc RepositoryModelUnload(RepositoryModelUnloadRequest) returns (RepositoryModelUnloadResponse);
 }
 `
+
+/** What Kubernetes, Envoy and grpc_health_probe ask. Its `Watch` is not served: who asks again learns as much. */
+const healthText = `
+syntax = "proto3";
+package grpc.health.v1;
+
+message HealthCheckRequest { string service = 1; }
+message HealthCheckResponse { enum ServingStatus { UNKNOWN = 0; SERVING = 1; NOT_SERVING = 2; } ServingStatus status = 1; }
+
+service Health { rpc Check(HealthCheckRequest) returns (HealthCheckResponse); }
+`
+
+export const servingStatus = { SERVING: 1, NOT_SERVING: 2 } as const
 
 export type Method = {
   name: string
@@ -128,17 +155,21 @@ export type Method = {
 }
 
 /** The methods of the service with what reads and writes their messages; fields keep the proto's names. */
-export function oipMethods(): Method[] {
-  const root = protobuf.parse(text, { keepCase: true }).root
-  const service = root.lookupService('inference.GRPCInferenceService')
+export const oipMethods = (): Method[] => methodsOf(text, 'inference', 'GRPCInferenceService')
+
+export const healthMethods = (): Method[] => methodsOf(healthText, 'grpc.health.v1', 'Health')
+
+function methodsOf(proto: string, pack: string, serviceName: string): Method[] {
+  const root = protobuf.parse(proto, { keepCase: true }).root
+  const service = root.lookupService(`${pack}.${serviceName}`)
   return service.methodsArray.map((method) => {
-    const question = root.lookupType(`inference.${method.requestType}`)
-    const answer = root.lookupType(`inference.${method.responseType}`)
+    const question = root.lookupType(`${pack}.${method.requestType}`)
+    const answer = root.lookupType(`${pack}.${method.responseType}`)
     const read = (type: protobuf.Type) => (bytes: Buffer) => type.decode(bytes)
     const write = (type: protobuf.Type) => (message: object) => Buffer.from(type.encode(message).finish())
     return {
       name: method.name,
-      path: `/inference.GRPCInferenceService/${method.name}`,
+      path: `/${pack}.${serviceName}/${method.name}`,
       isStream: method.requestStream === true,
       read: read(question),
       write: write(answer),

@@ -10,6 +10,7 @@ import { readMlmodel } from '../models/mlmodel-file.ts'
 import { openBackend } from '../models/open-backend.ts'
 import { ServedModel } from '../models/served-model.ts'
 import type { ServingLog } from '../models/serving-log.ts'
+import { tellOfBrokenRequests } from '../protocols/broken-requests.ts'
 import { isLoopback } from '../protocols/door-checks.ts'
 import { answerInTime } from '../protocols/http-exchange.ts'
 import type { ModelRepository } from '../protocols/model-repository.ts'
@@ -107,9 +108,14 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
     example: readInputExample(modelPath, mlmodel),
   }
   const server = createServer(
-    { keepAliveTimeout: 65_000, headersTimeout: 20_000, requestTimeout: options.timeoutMs + 30_000 },
+    {
+      keepAliveTimeout: 65_000,
+      headersTimeout: Math.min(20_000, options.timeoutMs),
+      requestTimeout: options.timeoutMs + 30_000,
+      connectionsCheckingInterval: 1_000,
+    },
     (request, response) => {
-      answerInTime(response, options.timeoutMs + 10_000)
+      answerInTime(response, options.timeoutMs + 1_000)
       if (signal.aborted) response.setHeader('connection', 'close')
       void answerModelHttp(door, request, response)
     },
@@ -120,6 +126,7 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
     now: door.now,
     token: options.token,
   })
+  tellOfBrokenRequests(server)
   const dropSilent = shareWithHttp2(server, (socket) => grpc.take(socket))
   await listen(server, host, options.port)
   const { port } = server.address() as AddressInfo
@@ -129,7 +136,7 @@ export async function runServe(options: ServeOptions): Promise<RunningServe> {
   try {
     const grpcPort = options.grpcPort === undefined ? undefined : await grpc.listen(host, options.grpcPort)
     model.load()
-    await untilReady(model, changed, signal)
+    await untilReady(model, changed, signal, mlmodel.onnxFile === undefined ? wrongPython : wrongGraph)
     const exchanged = options.graphLater ? exchange(model, options, options.graphLater) : undefined
     const finished = aborted(signal).then(async () => void (await Promise.all([close(), exchanged])))
     return { url: httpUrl(host, port), port, ...(grpcPort === undefined ? {} : { grpcPort }), finished }
@@ -212,14 +219,23 @@ function repositoryOf(model: ServedModel, serverVersion: string, changed: EventT
 /** Under the name by which MLflow serves every model through MLServer, too: scripts for that need no change. */
 const answersTo = (model: ServedModel, name: string): boolean => name === model.name || name === 'mlflow-model'
 
+const wrongPython =
+  'See that the Python that runs it has what the model needs: --python names another one, --env-manager virtualenv makes one.'
+const wrongGraph = 'See with `onnx.checker.check_model` what its file lacks, or save the model again.'
+
 /** @throws AppError ModelUnusable */
-async function untilReady(model: ServedModel, changed: EventTarget, signal: AbortSignal | undefined): Promise<void> {
+async function untilReady(
+  model: ServedModel,
+  changed: EventTarget,
+  signal: AbortSignal | undefined,
+  next = wrongPython,
+): Promise<void> {
   while (model.state !== 'ready') {
     if (model.state === 'failed' || signal?.aborted)
       throw new AppError(
         'ModelUnusable',
         `Model "${model.name}" cannot be served. ${model.reason ?? 'It was stopped while it loaded.'}`,
-        'See that the Python that runs it has what the model needs: --python names another one, --env-manager virtualenv makes one.',
+        next,
       )
     await new Promise<void>((resolve) => {
       changed.addEventListener('changed', () => resolve(), { once: true })

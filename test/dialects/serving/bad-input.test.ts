@@ -148,6 +148,51 @@ describe('bad input', () => {
     await stillAnswers()
   })
 
+  const sent = async (words: string, url = served.url): Promise<string> => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write(words)
+    let heard = ''
+    for await (const chunk of socket) heard += chunk
+    return heard
+  }
+
+  it('says in the protocols’ own forms what is no request of HTTP', async () => {
+    const header = `X: ${'x'.repeat(100_000)}`
+    for (const [words, status] of [
+      ['GARBAGE\r\n\r\n', 400],
+      ['POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400],
+      [`GET /ping HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`, 431],
+    ] as const) {
+      const [head, body] = (await sent(words)).split('\r\n\r\n')
+      expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+      const text = expect.any(String)
+      expect(JSON.parse(body!)).toEqual({ error: text, error_code: 'BAD_REQUEST', message: text })
+    }
+    await stillAnswers()
+  })
+
+  it('gives up who sends his headers or his body too slowly within the timeout, in the protocols’ own forms', async () => {
+    const hasty = await serveModel(fixture('onnx-double'), { timeoutMs: 500 })
+    try {
+      const begun = 'POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n'
+      for (const [words, status] of [
+        [begun, 408],
+        [`${begun}\r\n{`, 504],
+      ] as const) {
+        const answer = await sent(words, hasty.url)
+        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+        expect(answer).toContain('"error_code":"DEADLINE_EXCEEDED"')
+      }
+    } finally {
+      await hasty.stop()
+    }
+  })
+
+  it('answers who names no host, as HTTP/1.0 may', async () => {
+    expect(await sent('GET /v2/models/m/ready HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 .*"ready":true/s)
+  })
+
   it('refuses what is no HTTP, and what only begins like HTTP/2', async () => {
     for (const words of ['GARBAGE\r\n\r\n', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnothing of it']) {
       const socket = connect(Number(new URL(served.url).port), '127.0.0.1')
@@ -184,7 +229,10 @@ describe('bad input', () => {
     try {
       cpSync(fixture('onnx-double'), folder, { recursive: true })
       writeFileSync(join(folder, 'model.onnx'), 'no graph')
-      await expect(serveModel(folder)).rejects.toThrow(/ONNX graph cannot be loaded/)
+      await expect(serveModel(folder)).rejects.toMatchObject({
+        message: expect.stringContaining('ONNX graph cannot be loaded'),
+        next: expect.not.stringContaining('Python'),
+      })
       writeFileSync(join(folder, 'MLmodel'), 'flavors: [')
       await expect(serveModel(folder)).rejects.toThrow(/MLmodel/)
     } finally {

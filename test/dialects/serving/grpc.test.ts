@@ -1,10 +1,10 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { oipMethods } from '../../../src/serving/protocols/oip-proto.ts'
+import { healthMethods, oipMethods } from '../../../src/serving/protocols/oip-proto.ts'
 import { fixture, floats, serveModel } from './serve-model.ts'
 
 type Answer = Record<string, unknown>
-const methods = new Map(oipMethods().map((method) => [method.name, method]))
+const methods = new Map([...oipMethods(), ...healthMethods()].map((method) => [method.name, method]))
 
 // On the port of HTTP: the first bytes of a connection say which of the two it is.
 describe('the Open Inference Protocol over gRPC', () => {
@@ -57,6 +57,28 @@ describe('the Open Inference Protocol over gRPC', () => {
     })
     expect(await ask('RepositoryIndex', {})).toMatchObject({ models: [{ name: 'm', version: '1', state: 'READY' }] })
     expect(await ask('ModelStatistics', {})).toMatchObject({ model_stats: [{ name: 'm' }] })
+  })
+
+  it('tells of the configuration by Triton’s numbers', async () => {
+    expect(await ask('ModelConfig', { name: 'm' })).toMatchObject({
+      config: {
+        name: 'm',
+        backend: 'onnxruntime',
+        input: [
+          { name: 'a', data_type: 11, dims: ['-1'] },
+          { name: 'b', data_type: 11, dims: ['-1'] },
+        ],
+      },
+    })
+    expect(await refusal('ModelConfig', { name: 'other' })).toEqual([status.NOT_FOUND, expect.any(String)])
+  })
+
+  it('tells those who look after processes whether it serves, without a token', async () => {
+    const serving = { status: 'SERVING' }
+    expect(await ask('Check', {})).toEqual(serving)
+    expect(await ask('Check', { service: 'inference.GRPCInferenceService' }, guarded.port)).toEqual(serving)
+    expect(await ask('Check', { service: 'm' })).toEqual(serving)
+    expect(await refusal('Check', { service: 'other' })).toEqual([status.NOT_FOUND, expect.any(String)])
   })
 
   it('answers lists with lists, and raw bytes with raw bytes', async () => {
@@ -124,6 +146,7 @@ describe('the Open Inference Protocol over gRPC', () => {
       status.UNAVAILABLE,
       expect.any(String),
     ])
+    expect(await ask('Check', {})).toEqual({ status: 'NOT_SERVING' })
     await ask('RepositoryModelLoad', { model_name: 'm' })
     expect(await ask('ModelReady', { name: 'm' })).toEqual({ ready: true })
   })

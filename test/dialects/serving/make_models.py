@@ -31,6 +31,13 @@ mlflow.sklearn.save_model(
     pip_requirements=[],
 )
 
+saved(
+    "hinted",
+    """class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, model_input: list[str]) -> list[str]:
+        return [one.upper() for one in model_input]
+""",
+)
 echo = """class Model(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return model_input

@@ -61,6 +61,23 @@ describe('the Open Inference Protocol over HTTP', () => {
     expect(await get('/models/m/versions/1')).toEqual([200, facts])
   })
 
+  it('tells of the configuration in Triton’s words', async () => {
+    expect((await get(''))[1].extensions).toContain('model_configuration')
+    const config = {
+      name: 'm',
+      platform: 'onnx_onnxv1',
+      backend: 'onnxruntime',
+      max_batch_size: 0,
+      input: [{ name: 'x', data_type: 'TYPE_FP32', dims: [-1, 4], optional: false }],
+      output: [{ name: 'y', data_type: 'TYPE_FP32', dims: [-1, 4] }],
+    }
+    expect(await get('/models/m/config')).toEqual([200, config])
+    expect(await get('/models/m/versions/1/config')).toEqual([200, config])
+    expect(await get('/models/other/config')).toEqual([404, { error: expect.stringContaining('other') }])
+    const text = await fetch(url('text', '/models/m/config'))
+    expect(await text.json()).toMatchObject({ input: [{ data_type: 'TYPE_STRING' }] })
+  })
+
   it('takes the whole address for the target, as proxies send it; its host is the one that must be served here', async () => {
     const { url } = served.double
     const { host } = new URL(url)

@@ -29,7 +29,7 @@ export async function serveModel(
     workerEnv: {},
     folder,
     workers: 1,
-    timeoutMs: 30_000,
+    timeoutMs: 120_000,
     maxBodyBytes: 20_000_000,
     batchRows: 64,
     batchDelayMs: 0,

@@ -1,4 +1,4 @@
-"""A model without a signature that prints, fails, hangs or dies as its input says."""
+"""A model without a signature that prints, fails, waits or dies as its input says."""
 
 import os
 import time
@@ -18,8 +18,6 @@ class Moody(mlflow.pyfunc.PythonModel):
             raise ValueError("in no mood to answer")
         if mood == "die":
             os._exit(9)
-        if mood == "hang":
-            time.sleep(600)
         if mood == "held":
             open(list(model_input["until"])[0] + ".begun", "w").close()
             while not os.path.exists(list(model_input["until"])[0]):

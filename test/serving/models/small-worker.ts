@@ -1,9 +1,10 @@
 // Stands in for python/worker in tests of what carries it: small-worker.ts FOLDER. What a question's body, or its first record, says is
-// done: {"ms": 50} answers after 50 ms, {"until": PATH} once that file is there, {"megabytes": 100} first takes so much memory and keeps it,
+// done: {"ms": 50} answers after 50 ms, {"until": PATH} once that file is there (PATH.begun says that it waits for it), {"megabytes": 100}
+// first takes so much memory and keeps it,
 // {"helperMegabytes": 100} begins a process that does. Each answer says which process gave it and what it was given.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { encodeFrame, FrameReader } from '../../../src/serving/models/frames.ts'
@@ -25,6 +26,7 @@ const frames = new FrameReader(async ({ header, body }) => {
   if (megabytes > 0) take(megabytes)
   if (helperMegabytes > 0) await beginHelper(helperMegabytes)
   await sleep(ms)
+  if (until) writeFileSync(`${until}.begun`, '')
   while (until && !existsSync(until)) await sleep(5)
   const predictions = [{ pid: process.pid, given }]
   say({ op: 'answer', id: header.id, ok: true }, Buffer.from(JSON.stringify({ predictions })))
