@@ -36,6 +36,16 @@ def _text(path):
         return None
 
 
+def _is_folder_of_modules(path):
+    """
+    `importlib.metadata` looks into each of them for any package, as a folder and as an archive; what the step imports from there is
+    noted as a module.
+    """
+    if path.endswith((".zip", ".egg", ".whl")):
+        return False
+    return any(isinstance(place, str) and _absolute(place) == path for place in sys.path)
+
+
 _writes = os.O_WRONLY | os.O_CREAT
 
 
@@ -55,7 +65,7 @@ def _audit(event, arguments):
     if path is None or path == NOTES or path.endswith(".pyc") or (path[:1] == "/" and not path.startswith(WORKSPACE)):
         return
     path = _absolute(path)
-    if path.startswith(WORKSPACE + "/") and not os.path.lexists(path):
+    if path.startswith(WORKSPACE + "/") and not os.path.lexists(path) and not _is_folder_of_modules(path):
         _note("path", path)
 
 

@@ -144,6 +144,19 @@ class PlainPython(unittest.TestCase):
         '''
         self.assertEqual(self.reads(program, ["there.csv", "there_too.py"]), [])
 
+    def test_notes_no_folder_that_python_itself_lists_because_it_is_on_the_path(self):
+        program = '''
+            sys.path.append(os.path.join(os.getcwd(), "proj", "src"))
+            import importlib.metadata
+            list(importlib.metadata.distributions())
+            try: open(sys.path[-1])
+            except OSError: pass
+            try: os.listdir("other")
+            except OSError: pass
+        '''
+        paths = [line for line in self.reads(program) if line.startswith("path ")]
+        self.assertEqual(paths, ["path other"])
+
     def test_seeds_random_and_numpy_as_the_seed_says(self):
         program = "import random, numpy; print(random.random(), numpy.random.rand())"
         first, _ = self.run_python(program)

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Db, Tx } from '../db/index.ts'
+import { type Db, statement, type Tx } from '../db/index.ts'
 import { AppError } from '../kernel/errors.ts'
 import type { RunId } from '../kernel/ids.ts'
 import { type Actor, anonymous } from '../kernel/route.ts'
@@ -17,6 +17,14 @@ import { hashOf, UsersService } from './users-service.ts'
 
 /** So long a checked header is believed without a look: other servers on the same database hear of a change that late. */
 const freshMs = 5000
+
+// At each start and end of a step: their texts are made once.
+const insertStepToken = statement(
+  "insert into tokens (hash, name, kind, scope, created_at) values (?, ?, 'step', ?, ?)",
+)
+const deleteStepTokens = statement<{ hash: string }>(
+  "delete from tokens where kind = 'step' and scope = ? returning hash",
+)
 
 export type AccessParts = {
   db: Db
@@ -95,27 +103,12 @@ export class AccessService {
   /** A token that stands for one run; written in the transaction that starts the step. */
   async issueStepToken(tx: Tx, runId: RunId): Promise<string> {
     const token = `mws_${randomBytes(24).toString('base64url')}`
-    await tx
-      .insertInto('tokens')
-      .values({
-        hash: hashOf(token),
-        name: `step ${runId}`,
-        kind: 'step',
-        scope: runId,
-        created_at: this.#clock.now(),
-        expires_at: null,
-      })
-      .execute()
+    await insertStepToken(tx, [hashOf(token), `step ${runId}`, runId, this.#clock.now()])
     return token
   }
 
   async withdrawStepTokens(tx: Tx, runId: RunId): Promise<void> {
-    const rows = await tx
-      .deleteFrom('tokens')
-      .where('kind', '=', 'step')
-      .where('scope', '=', runId)
-      .returning('hash')
-      .execute()
+    const rows = await deleteStepTokens(tx, [runId])
     this.#known.forgetTokens(new Set(rows.map(({ hash }) => hash)))
   }
 

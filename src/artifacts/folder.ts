@@ -1,6 +1,7 @@
-import type { Dirent } from 'node:fs'
+import { type Dirent, readdirSync, realpathSync, statSync } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
+import { mayDoAtOnce } from '../files/at-once.ts'
 import { AppError } from '../kernel/errors.ts'
 
 export type FolderFile = { path: string; absolute: string; executable: boolean }
@@ -16,7 +17,7 @@ export type FolderOptions = {
  * cannot be read and what has a name that no text can say.
  */
 export async function filesBelow(dir: string, options: FolderOptions = {}): Promise<FolderFile[]> {
-  const root = await realpath(dir)
+  const root = mayDoAtOnce() ? realpathSync.native(dir) : await realpath(dir)
   const found: FolderFile[] = []
   await walk({ root, folder: root, prefix: '', within: [root], options, found })
   return found
@@ -33,7 +34,7 @@ type Walk = {
 }
 
 async function walk(at: Walk): Promise<void> {
-  for (const entry of await orRefused(readdir(at.folder, { withFileTypes: true }), at.prefix.slice(0, -1))) {
+  for (const entry of await orRefused(entriesOf(at.folder), at.prefix.slice(0, -1))) {
     const path = at.prefix + entry.name
     if (at.options.exclude?.(path)) continue
     const target = await targetOf(at, entry, path)
@@ -45,6 +46,9 @@ async function walk(at: Walk): Promise<void> {
     else throw refused(path, 'is neither a file nor a folder')
   }
 }
+
+const entriesOf = async (folder: string): Promise<Dirent[]> =>
+  mayDoAtOnce() ? readdirSync(folder, { withFileTypes: true }) : readdir(folder, { withFileTypes: true })
 
 async function targetOf(at: Walk, entry: Dirent, path: string): Promise<string> {
   const absolute = join(at.folder, entry.name)
@@ -58,7 +62,7 @@ async function targetOf(at: Walk, entry: Dirent, path: string): Promise<string> 
 
 async function kindOf(target: string, entry: Dirent) {
   if (entry.isDirectory()) return { isFolder: true, isFile: false, executable: false }
-  const facts = await stat(target)
+  const facts = mayDoAtOnce() ? statSync(target) : await stat(target)
   return { isFolder: facts.isDirectory(), isFile: facts.isFile(), executable: (facts.mode & 0o111) !== 0 }
 }
 

@@ -19,8 +19,25 @@ export type LogsOptions = {
 
 const pollMs = 300
 
-/** Writes whole lines of one step, each with the step's name where several are shown. */
-type Source = { node: string; offset: number; rest: string; ended: boolean; prefix: string; attempt?: number }
+/**
+ * Writes whole lines of one step, each with the step's name where several are shown. `attempt`: the one that was asked for; `seen`: the
+ * one that is being read.
+ */
+type Source = {
+  node: string
+  offset: number
+  rest: string
+  ended: boolean
+  prefix: string
+  seen: number
+  attempt?: number
+}
+
+/** Of a line that is longer, what there is of it is written before its end is known: a line may be a gigabyte. */
+const longestHeld = 100_000
+
+/** What `--json` gives is held as a whole. */
+const mostAsJson = 100_000_000
 
 /** `modelwright logs`: step after step in order; with `-f` side by side, line by line, until the execution is over. */
 export async function logs(context: CliContext, options: LogsOptions): Promise<number> {
@@ -29,28 +46,73 @@ export async function logs(context: CliContext, options: LogsOptions): Promise<n
   const client = await context.client()
   const { id, step } = await meant(context, options)
   const detail = await client(getExecution, { params: { id }, query: { nodes: 'folded' } })
-  const nodes = step
-    ? [nodeNamed(detail, step)]
-    : detail.nodes.filter(({ kind }) => kind !== 'matrix' && kind !== 'fan-out').map((node) => node.id)
-  const width = Math.max(...nodes.map((node) => node.length))
-  const sources = nodes.map((node) => ({
-    ...{ node, offset: 0, rest: '', ended: false, ...(attempt === undefined ? {} : { attempt }) },
-    prefix: step ? '' : `${context.io.color.dim(`${node.padEnd(width)} │`)} `,
-  }))
+  const sources: Source[] = []
+  const only = step ? nodeNamed(detail, step) : undefined
+  include(context, sources, detail, only, attempt)
   if (options.grep !== undefined) return grep(context, client, id, sources, options.grep)
-  if (context.io.json) return asJson(context, client, id, { sources, tail })
+  if (context.io.json) return asJson(context, client, detail, { sources, tail })
   for (const source of sources) await drain(context, client, id, source, tail)
-  if (options.follow) await follow(context, client, id, sources)
-  for (const source of sources) write(context, source, '\n')
+  const last = options.follow ? await follow(context, client, detail, { sources, only, attempt }) : detail
+  for (const source of sources) endLine(context, source)
+  tellFailures(context, last, only)
   return 0
 }
 
-async function follow(context: CliContext, client: Client, id: string, sources: Source[]): Promise<void> {
-  for (let over = false; ; ) {
-    for (const source of sources.filter(({ ended }) => !ended)) await drain(context, client, id, source)
-    if (over || sources.every(({ ended }) => ended)) return
-    over = isOver(await client(getExecution, { params: { id }, query: { nodes: 'folded' } }))
-    if (!over) await sleep(pollMs)
+/** Steps that are not shown yet: the items of a list are there when the list is. A further attempt has a log of its own. */
+function include(
+  { io }: CliContext,
+  sources: Source[],
+  { nodes }: ExecutionDetail,
+  only: string | undefined,
+  attempt: number | undefined,
+): void {
+  const shown = only ? [only] : nodes.filter(({ kind }) => !isDrawnFrom(kind)).map(({ id }) => id)
+  const width = Math.max(0, ...shown.map((node) => node.length))
+  const attempts = new Map(nodes.map((node) => [node.id, node.attempt]))
+  for (const node of shown) {
+    const seen = attempts.get(node) ?? 0
+    const known = sources.find((source) => source.node === node)
+    if (!known)
+      sources.push({
+        ...{ node, offset: 0, rest: '', ended: false, seen, ...(attempt === undefined ? {} : { attempt }) },
+        prefix: only ? '' : `${io.color.dim(`${node.padEnd(width)} │`)} `,
+      })
+    else if (attempt === undefined && seen > known.seen) {
+      endLine({ io }, known)
+      Object.assign(known, { offset: known.seen === 0 ? known.offset : 0, ended: false, seen })
+    }
+  }
+}
+
+/** What stands for many steps writes nothing itself. */
+const isDrawnFrom = (kind: ExecutionDetail['nodes'][number]['kind']): boolean => kind === 'matrix' || kind === 'fan-out'
+
+async function follow(
+  context: CliContext,
+  client: Client,
+  begun: ExecutionDetail,
+  { sources, only, attempt }: { sources: Source[]; only: string | undefined; attempt: number | undefined },
+): Promise<ExecutionDetail> {
+  for (let detail = begun; ; ) {
+    for (const source of sources.filter(({ ended }) => !ended)) await drain(context, client, begun.id, source)
+    if (isOver(detail) || (only && sources.every(({ ended }) => ended) && !isOpen(detail, only))) return detail
+    await sleep(pollMs)
+    detail = await client(getExecution, { params: { id: begun.id }, query: { nodes: 'folded' } })
+    include(context, sources, detail, only, attempt)
+  }
+}
+
+/** It may be tried again: the log of the attempt that failed is over, the step is not. */
+const isOpen = ({ nodes }: ExecutionDetail, step: string): boolean =>
+  nodes.find(({ id }) => id === step)?.state === 'waiting'
+
+/** What failed, why, and what to do, which no log of a step says: a step that was never begun has none. */
+function tellFailures({ io }: CliContext, { nodes }: ExecutionDetail, only: string | undefined): void {
+  for (const { id, kind, error, state } of nodes) {
+    if (state !== 'failed' || !error || kind === 'matrix' || (only !== undefined && id !== only)) continue
+    const isHere = error.next.startsWith('Read its log')
+    const next = isHere ? '' : `  ${io.color.dim(error.next)}\n`
+    io.err(`${io.color.red(`✗ ${id}`)} ${error.message.split(' Its last words:')[0]}\n${next}`)
   }
 }
 
@@ -62,7 +124,7 @@ async function drain(context: CliContext, client: Client, id: string, source: So
       query: {
         offset: source.offset,
         ...(asked === undefined ? {} : { tail: asked }),
-        ...(source.attempt === undefined ? {} : { attempt: source.attempt }),
+        ...attemptOf(source),
       },
     })
     source.offset = piece.offset
@@ -71,6 +133,10 @@ async function drain(context: CliContext, client: Client, id: string, source: So
     if (piece.text === '' || piece.ended || asked !== undefined) break
   }
 }
+
+/** Once it has begun, by number: the last one may be another by now. */
+const attemptOf = ({ attempt, seen }: Source): { attempt?: number } =>
+  attempt !== undefined ? { attempt } : seen > 0 ? { attempt: seen } : {}
 
 /** Lines that hold the text, looked for by the server; 1 where there is none, as grep says it. */
 async function grep(
@@ -103,22 +169,37 @@ async function grep(
   return count > 0 ? 0 : 1
 }
 
-/** What comes after the last line end waits for the rest of its line. */
-function write({ io }: CliContext, source: Source, text: string): void {
+/** What comes after the last line end waits for the rest of its line; one step alone has nobody to wait for. */
+function write({ io }: Pick<CliContext, 'io'>, source: Source, text: string): void {
+  if (source.prefix === '') {
+    if (text !== '') io.out(text)
+    source.rest = text === '' ? source.rest : text.endsWith('\n') ? '' : 'open'
+    return
+  }
   const lines = (source.rest + text).split('\n')
-  if (text === '\n' && source.rest === '') return
-  source.rest = lines.pop() ?? ''
+  const rest = lines.pop() ?? ''
+  const isHeld = rest.length <= longestHeld
+  source.rest = isHeld ? rest : ''
+  if (!isHeld) lines.push(rest)
   if (lines.length > 0) io.out(`${lines.map((line) => source.prefix + line).join('\n')}\n`)
+}
+
+function endLine(context: Pick<CliContext, 'io'>, source: Source): void {
+  if (source.rest !== '') write(context, source, '\n')
 }
 
 async function asJson(
   { io }: CliContext,
   client: Client,
-  id: string,
+  { id, nodes }: ExecutionDetail,
   { sources, tail }: { sources: readonly Source[]; tail: number | undefined },
 ): Promise<number> {
   const texts = await Promise.all(sources.map((source) => wholeOrTail(client, id, source, tail)))
-  const steps = sources.map(({ node }, index) => ({ step: node, text: texts[index] }))
+  const errors = new Map(nodes.map((node) => [node.id, node.error]))
+  const steps = sources.map(({ node }, index) => {
+    const error = errors.get(node)
+    return { step: node, text: texts[index], ...(error ? { error } : {}) }
+  })
   io.out(`${JSON.stringify({ execution: id, steps })}\n`)
   return 0
 }
@@ -130,6 +211,12 @@ async function wholeOrTail(client: Client, id: string, { node, attempt }: Source
     const piece = await client(readLog, { params: { id, node }, query })
     text += piece.text
     offset = piece.offset
+    if (text.length > mostAsJson)
+      throw new AppError(
+        'BadRequest',
+        `The log of "${node}" has more than ${mostAsJson / 1e6} million characters, too many for one JSON value.`,
+        `Ask for its end (--tail 1000), for lines (--grep TEXT), or for the text itself: modelwright logs ${id} ${node}`,
+      )
     if (piece.text === '' || piece.ended || tail !== undefined) return text
   }
 }

@@ -18,7 +18,7 @@ function ended({ before = '', afterwards = '' }: { before?: string; afterwards?:
      ${before}
      process.kill(process.pid, 'SIGTERM')`,
   )
-  const { status, signal } = spawnSync(process.execPath, [program], { timeout: 60_000, killSignal: 'SIGKILL' })
+  const { status, signal } = spawnSync(process.execPath, [program], { timeout: 200_000, killSignal: 'SIGKILL' })
   return { status, signal }
 }
 

@@ -155,6 +155,7 @@ function versionRows(story: VersionStory, now: number, color: Color): Row[] {
       'commit',
       `${shortCommit(commit.id)}  ${commit.subject}  ${color.dim(`${authorName(commit.author)}, ${timeAgo(commit.at, now)}`)}`,
     ])
+  if (story.unisolated) rows.push(['not isolated', `${story.unisolated.join(', ')}: saw the whole checkout`])
   for (const one of data) {
     rows.push([
       'data',

@@ -35,7 +35,8 @@ export class Loop {
 
   async #rest(clock: Clock, signal: AbortSignal): Promise<void> {
     const enough = new AbortController()
-    const stop = () => enough.abort()
+    // With a reason: without one it would make an error, and its stack's trace, of each wake-up.
+    const stop = () => enough.abort('woken')
     signal.addEventListener('abort', stop, { once: true })
     this.#wakeUp = stop
     await clock.sleep(this.#everyMs, enough.signal)

@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { type Db, Dispatcher, isPostgres, onNews, openDatabase } from '../db/index.ts'
 import { mlflowDialect } from '../dialects/mlflow/index.ts'
 import { gitHttp } from '../forges/index.ts'
+import type { EventType } from '../kernel/events.ts'
 import { cannotListen, httpUrl } from '../kernel/listening.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
 import { createPorts, type Ports } from './adapters.ts'
@@ -69,21 +70,24 @@ async function start(config: Config, log: Logger, releaseLock: () => void): Prom
 
   const stopping = new AbortController()
   const dispatcher = new Dispatcher({ db, clock: ports.clock, log })
-  const deliveries = slices.subscriptions.map(
-    (subscription) =>
-      new Loop(subscription.consumer, 5_000, async (signal) => {
-        if (await slices.leases.claim(`events ${subscription.consumer}`, deliveryLeaseMs))
-          await dispatcher.deliverTo(subscription, signal)
-      }),
-  )
+  const deliveries = slices.subscriptions.map((subscription) => ({
+    on: subscription.on,
+    loop: new Loop(subscription.consumer, 5_000, async (signal) => {
+      if (await slices.leases.claim(`events ${subscription.consumer}`, deliveryLeaseMs))
+        await dispatcher.deliverTo(subscription, signal)
+    }),
+  }))
   const liveLoop = new Loop('live events', 15_000, () => live.pass())
   onNews(
     db,
-    soon(() => {
-      for (const loop of [...deliveries, liveLoop]) loop.wake()
+    soon((types) => {
+      for (const { on, loop } of deliveries) if (on.some((type) => types.has(type))) loop.wake()
+      liveLoop.wake()
     }),
   )
-  const running = [...slices.loops, ...deliveries, liveLoop].map((loop) => loop.run(ports.clock, log, stopping.signal))
+  const running = [...slices.loops, ...deliveries.map(({ loop }) => loop), liveLoop].map((loop) =>
+    loop.run(ports.clock, log, stopping.signal),
+  )
   log.info({ url, data: config.dataDir }, 'ready')
 
   let stopped: Promise<void> | undefined
@@ -129,6 +133,7 @@ function mountDoors(app: ReturnType<typeof createHttpApp>, { config, ports, slic
     hooksFolder: join(config.gitDir, 'hooks'),
     nodePath: process.execPath,
     searchPath: config.environment.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    onPush: () => ports.executor.prepare(),
     log,
   })
   mlflowDialect(app, { ...slices, db, clock: ports.clock })
@@ -152,14 +157,16 @@ const listIn = (setting: string): string[] =>
     .filter(Boolean)
 
 /** Many commits in a moment are one reason to look. */
-function soon(act: () => void): () => void {
-  let waiting = false
-  return () => {
-    if (waiting) return
-    waiting = true
+function soon(act: (types: ReadonlySet<EventType>) => void): (types: ReadonlySet<EventType>) => void {
+  let waiting: Set<EventType> | undefined
+  return (types) => {
+    const isFirst = waiting === undefined
+    waiting = new Set([...(waiting ?? []), ...types])
+    if (!isFirst) return
     setTimeout(() => {
-      waiting = false
-      act()
+      const gathered = waiting!
+      waiting = undefined
+      act(gathered)
     }, 3)
   }
 }

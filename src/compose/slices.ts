@@ -54,7 +54,7 @@ import { PredictionLog, predictionEndpoints, pythonFolder } from '../serving/ind
 import { TracesService } from '../traces/index.ts'
 import { TrackingService, trackingEndpoints } from '../tracking/index.ts'
 import { DeliveryEngine, toldEvents, WebhooksService, webhookEndpoints } from '../webhooks/index.ts'
-import type { Ports } from './adapters.ts'
+import { hiddenFromSteps, type Ports } from './adapters.ts'
 import { candidateReader } from './candidate-reader.ts'
 import { championByDigest } from './champion-by-digest.ts'
 import { type Config, machineEnvironment } from './config.ts'
@@ -161,6 +161,8 @@ export function createSlices(config: Config, ports: Ports, db: Db, log: Logger, 
     workDir: config.workDir,
     cachesDir: config.cachesDir,
     logBytes: parseBytes(config.stepLogLimit)!,
+    hidden: hiddenFromSteps(config),
+    dataDir: config.dataDir,
     ...(config.pricePerHour > 0 ? { price: { perHour: config.pricePerHour, currency: config.currency } } : {}),
     gpuCount: machine.gpuCount,
     trackingUri: addresses.trackingUri,

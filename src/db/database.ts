@@ -1,12 +1,13 @@
 import { Kysely, sql } from 'kysely'
 import { isAppError } from '../kernel/errors.ts'
+import type { EventType } from '../kernel/events.ts'
 import { isPostgresUrl } from '../kernel/postgres-url.ts'
 import { asStorageError } from '../kernel/storage-errors.ts'
 import { NodeSqliteDialect } from './dialects/node-sqlite.ts'
 import { SharedPostgresDialect } from './dialects/postgres.ts'
 import type { Db, Tx } from './handle.ts'
 import { migrate } from './migrate.ts'
-import { hasNews } from './outbox.ts'
+import { newsOf } from './outbox.ts'
 import type { Tables } from './tables.ts'
 import { type Synchronising, WaitingWriters } from './writers.ts'
 
@@ -69,22 +70,24 @@ export async function transact<T>(
   work: (tx: Tx) => Promise<T>,
   options: { durable?: boolean } = {},
 ): Promise<T> {
-  let news = false
+  let news: ReadonlySet<EventType> = new Set()
   const telling = async (tx: Tx): Promise<T> => {
     const result = await work(tx)
-    news = hasNews(tx)
+    news = newsOf(tx)
     return result
   }
   const result = await inTransaction(db, telling, options.durable ?? false)
-  if (news) for (const listener of newsListeners.get(db) ?? []) listener()
+  if (news.size > 0) for (const listener of newsListeners.get(db) ?? []) listener(news)
   return result
 }
 
-const newsListeners = new WeakMap<Db, Set<() => void>>()
+type NewsListener = (types: ReadonlySet<EventType>) => void
+
+const newsListeners = new WeakMap<Db, Set<NewsListener>>()
 
 /** Calls after each commit of this process that brought events: what waits for them looks at once instead of at the next turn. */
-export function onNews(db: Db, listener: () => void): void {
-  const listeners = newsListeners.get(db) ?? new Set()
+export function onNews(db: Db, listener: NewsListener): void {
+  const listeners = newsListeners.get(db) ?? new Set<NewsListener>()
   newsListeners.set(db, listeners.add(listener))
 }
 

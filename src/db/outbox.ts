@@ -1,19 +1,21 @@
 import type { AppEvent, EventType, NewEvent } from '../kernel/events.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Db, Tx } from './handle.ts'
+import { statement } from './statements.ts'
 
-const telling = new WeakSet<Tx>()
+const insertEvent = statement('insert into events (type, payload, at) values (?, ?, ?)')
 
-/** Whether an event was written in this transaction. */
-export const hasNews = (tx: Tx): boolean => telling.has(tx)
+const told = new WeakMap<Tx, Set<EventType>>()
+
+/** Of which kinds events were written in this transaction. */
+export const newsOf = (tx: Tx): ReadonlySet<EventType> => told.get(tx) ?? none
+
+const none: ReadonlySet<EventType> = new Set()
 
 /** Writes the event in the caller's transaction: told if and only if the change happened. */
 export async function publish(tx: Tx, event: NewEvent, now: EpochMs): Promise<void> {
-  telling.add(tx)
-  await tx
-    .insertInto('events')
-    .values({ type: event.type, payload: JSON.stringify(event.payload), at: now })
-    .execute()
+  told.set(tx, (told.get(tx) ?? new Set()).add(event.type))
+  await insertEvent(tx, [event.type, JSON.stringify(event.payload), now])
 }
 
 export async function eventsAfter(

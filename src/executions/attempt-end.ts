@@ -1,13 +1,20 @@
 import { existsSync } from 'node:fs'
 import { open, readFile, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { AppError } from '../kernel/errors.ts'
 import { formatBytes } from '../kernel/units.ts'
 import type { KeyParts } from '../planning/index.ts'
 import type { CommandEnd } from '../ports/executor.ts'
 import type { FailureKind, ProjectFile, Step } from '../projects/index.ts'
 import { failureOf } from './decide/after-failure.ts'
-import { asDependency, type Tried, triedInLog, undeclaredReads } from './decide/undeclared-reads.ts'
+import {
+  asDependency,
+  inCommit,
+  outsideInLog,
+  type Tried,
+  triedInLog,
+  undeclaredReads,
+} from './decide/undeclared-reads.ts'
 import { timedOut, timedOutMark } from './step-watch.ts'
 import type { AttemptFolders } from './workspace.ts'
 
@@ -18,6 +25,8 @@ export type Ended = {
   file: ProjectFile
   folders: AttemptFolders
   key: KeyParts
+  /** What steps do not see of this machine, and what of it they do all the same. */
+  places: () => Promise<{ hidden: readonly string[]; visible: readonly string[] }>
   /** All paths of the commit: asked for only where something is to be explained. */
   commitPaths: () => Promise<ReadonlySet<string>>
   /** The last lines of the log, secrets masked. */
@@ -47,6 +56,8 @@ export async function failureOfAttempt(ended: Ended, end: CommandEnd & { code: n
   if (kind === 'memory') return { kind, error: outOfMemory(node, memoryBytes, end), final: false }
   const unread = await undeclared(ended, triedInLog(tail))
   if (unread) return { kind, error: unread, final: true }
+  const outside = await outsideWorkspace(ended, end, tail)
+  if (outside) return { kind, error: outside, final: true }
   const full = await diskFull(ended, end, tail)
   return { kind, error: full ?? commandFailed(node, end, tail, logs), final: false }
 }
@@ -70,6 +81,25 @@ export async function undeclared(ended: Ended, more: readonly Tried[] = []): Pro
     'UndeclaredRead',
     `${names} ${found.length === 1 ? 'is' : 'are'} in the commit, but step "${step.name}" did not declare ${found.length === 1 ? 'it' : 'them'}.`,
     `declare it: deps: [${found.map((path) => asDependency(path, file.data)).join(', ')}]`,
+  )
+}
+
+/** Said only of what is really there on this machine, so that a wrong name stays a wrong name. */
+async function outsideWorkspace(ended: Ended, end: CommandEnd, tail: string): Promise<AppError | undefined> {
+  const { step, node, folders, places } = ended
+  if (!step.isolated) return undefined
+  const found = outsideInLog(tail, { workspace: folders.workspace, ...(await places()) })
+    .filter(({ path, refused }) => refused || existsSync(path) || existsSync(dirname(path)))
+    .map(({ path }) => path)
+  const [path] = found
+  if (path === undefined) return undefined
+  const meant = inCommit(path, await ended.commitPaths())
+  return new AppError(
+    'OutsideWorkspace',
+    `"${node}" ended with exit status ${end.code}: ${found.map((one) => `"${one}"`).join(', ')} ${found.length === 1 ? 'lies' : 'lie'} outside its workspace, where a step sees nothing and can write nothing.`,
+    meant === undefined
+      ? 'Read and write below the working folder: what it reads comes by deps:, data: or caches:, what it writes is kept by outs:. isolated: false lets it see the machine.'
+      : `Name it as the repository does ("${meant}"), and declare it: deps: [${asDependency(meant, ended.file.data)}] where it is read, outs: where it is written.`,
   )
 }
 

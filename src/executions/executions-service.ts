@@ -122,6 +122,11 @@ export class ExecutionsService {
     return { execution: await this.#execution(id), nodes: await this.#parts.store.nodes(id) }
   }
 
+  /** One node, undefined where the execution has none of that name. */
+  node(id: string, nodeId: string): Promise<ExecutionNode | undefined> {
+    return this.#parts.store.node(id, nodeId)
+  }
+
   /** An execution as pages show it; `folded`: a matrix or a list of many as one node. */
   async view(id: string, { folded }: { folded: boolean }): Promise<{ execution: Execution; nodes: ShownNode[] }> {
     const execution = await this.#execution(id)

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import { type Db, publish, type Tx } from '../db/index.ts'
+import { type Db, publish, statement, type Tx } from '../db/index.ts'
 import type { Tables } from '../db/tables.ts'
 import type { ErrorBody } from '../kernel/errors.ts'
 import type { CommitId, ExecutionId, RunId } from '../kernel/ids.ts'
@@ -155,27 +155,8 @@ export class ExecutionsStore {
     change: NodeChange,
     now: EpochMs,
   ): Promise<void> {
-    await tx
-      .updateTable('execution_nodes')
-      .set({
-        ...(change.state ? { state: change.state } : {}),
-        ...(change.decision
-          ? { decision: JSON.stringify(change.decision), shown: JSON.stringify(shownOf(change.decision)) }
-          : {}),
-        ...(change.runId ? { run_id: change.runId } : {}),
-        ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
-        ...(change.result ? { result: JSON.stringify(change.result) } : {}),
-        ...(change.error ? { error: JSON.stringify(change.error) } : {}),
-        ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
-        ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
-        ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
-        ...(change.failure ? { failure: change.failure } : {}),
-        // An earlier attempt's.
-        ...(change.state === 'succeeded' ? { error: null } : {}),
-      })
-      .where('execution_id', '=', execution.id)
-      .where('node', '=', node)
-      .execute()
+    const columns = columnsOf(change)
+    await updateNode(Object.keys(columns))(tx, [...Object.values(columns), execution.id, node])
     if (change.state)
       await publish(
         tx,
@@ -212,12 +193,7 @@ export class ExecutionsStore {
   }
 
   async node(id: string, node: string): Promise<ExecutionNode | undefined> {
-    const row = await this.#db
-      .selectFrom('execution_nodes')
-      .selectAll()
-      .where('execution_id', '=', id)
-      .where('node', '=', node)
-      .executeTakeFirst()
+    const [row] = await selectNode(this.#db, [id, node])
     return row && toNode(row)
   }
 
@@ -284,13 +260,7 @@ export class ExecutionsStore {
 
   /** Executions that are not over, oldest first: what the engine has to carry on. */
   async open(): Promise<Execution[]> {
-    const rows = await this.#db
-      .selectFrom('executions')
-      .selectAll()
-      .where('state', 'in', ['queued', 'running', 'cancelling'])
-      .orderBy('id')
-      .execute()
-    return rows.map(toExecution)
+    return (await selectOpen(this.#db, [])).map(toExecution)
   }
 
   /** Newest first. */
@@ -325,6 +295,40 @@ export class ExecutionsStore {
     )
   }
 }
+
+// Asked at each end of a step: their texts are made once.
+const selectNode = statement<NodeRow>('select * from execution_nodes where execution_id = ? and node = ?')
+const selectOpen = statement<NonNullable<ExecutionRow>>(
+  "select * from executions where state in ('queued', 'running', 'cancelling') order by id",
+)
+
+const updates = new Map<string, ReturnType<typeof statement>>()
+
+function updateNode(columns: readonly string[]): ReturnType<typeof statement> {
+  const set = columns.map((column) => `${column} = ?`).join(', ')
+  const known = updates.get(set)
+  if (known) return known
+  const made = statement(`update execution_nodes set ${set} where execution_id = ? and node = ?`)
+  updates.set(set, made)
+  return made
+}
+
+const columnsOf = (change: NodeChange): Record<string, string | number | null> => ({
+  ...(change.state ? { state: change.state } : {}),
+  ...(change.decision
+    ? { decision: JSON.stringify(change.decision), shown: JSON.stringify(shownOf(change.decision)) }
+    : {}),
+  ...(change.runId ? { run_id: change.runId } : {}),
+  ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
+  ...(change.result ? { result: JSON.stringify(change.result) } : {}),
+  ...(change.error ? { error: JSON.stringify(change.error) } : {}),
+  ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
+  ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
+  ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
+  ...(change.failure ? { failure: change.failure } : {}),
+  // An earlier attempt's.
+  ...(change.state === 'succeeded' ? { error: null } : {}),
+})
 
 const rowsAtOnce = 500
 

@@ -40,6 +40,12 @@ export const explanationShape = z.object({
   reasons: z.array(z.string()),
   /** The result that is reused, or the one that the changes compare with; none the first time. */
   against: originShape.optional(),
+  /** Why it ran in `against`, or in the commit's newest execution, which is named then; and since which result. */
+  ran: z
+    .object({ reasons: z.array(z.string()), since: originShape.optional(), executionId: z.string().optional() })
+    .optional(),
+  /** The execution that decided it, where no plan can: an item of a list is known once the list is there. */
+  decidedIn: z.string().optional(),
   changes: z.array(
     z.object({
       part: z.string(),

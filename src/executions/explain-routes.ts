@@ -11,6 +11,7 @@ import {
 } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ProjectsService } from '../projects/index.ts'
+import type { ExecutionNode } from './execution.ts'
 import type { ExecutionsService } from './executions-service.ts'
 import { explainStep } from './explain-contract.ts'
 
@@ -34,9 +35,58 @@ export const explainEndpoints = ({ executions, planner, projects, clock }: Parts
       set: body.set,
       only: body.step,
     }
-    return explanationView(project, await planner.explain(request, against))
+    const explanation =
+      (await itemExplained({ executions, planner }, request, against)) ?? (await planner.explain(request, against))
+    const ran = await whyItRan(executions, project, explanation)
+    return explanationView(project, { ...explanation, ...(ran ? { ran } : {}) })
   }),
 ]
+
+const executionsLookedAt = 20
+
+/** A step of a list that another step wrote: no plan of a commit has it, the commit's executions do. */
+async function itemExplained(
+  { executions, planner }: Pick<Parts, 'executions' | 'planner'>,
+  { project, commit, only }: { project: string; commit: CommitId; only: string },
+  against: Compared | undefined,
+): Promise<Explanation | undefined> {
+  if (!only.includes('@')) return undefined
+  for (const { id } of await executions.list({ project, commit, limit: executionsLookedAt })) {
+    const node = await executions.node(id, only)
+    const decision = node?.item === undefined ? undefined : node.decision
+    if (!decision) continue
+    const origin = 'origin' in decision ? decision.origin : undefined
+    const parts = 'parts' in decision ? decision.parts : undefined
+    return {
+      ...{ step: only, commit, decision, decidedIn: id, upstream: [] },
+      ...(against ? { against: against.origin } : origin ? { against: origin } : {}),
+      changes: against && parts ? await planner.changesBetween(parts, against.parts) : [],
+    }
+  }
+  return undefined
+}
+
+/** After a push the step is reused from the very execution in which it ran: who asks wants to know why it did. */
+async function whyItRan(
+  executions: ExecutionsService,
+  project: string,
+  { step, commit, decision, against }: Explanation,
+): Promise<Explanation['ran']> {
+  if (decision.outcome === 'reused' && against?.executionId && against.key === decision.key)
+    return ranIn(await executions.node(against.executionId, step))
+  if (decision.outcome !== 'decided later') return undefined
+  for (const { id } of await executions.list({ project, commit, limit: executionsLookedAt })) {
+    const ran = ranIn(await executions.node(id, step))
+    if (ran) return { ...ran, executionId: id }
+  }
+  return undefined
+}
+
+function ranIn(node: ExecutionNode | undefined): Explanation['ran'] {
+  const made = node?.decision
+  if (made?.outcome !== 'runs') return undefined
+  return { reasons: made.reasons, ...(made.origin ? { since: made.origin } : {}) }
+}
 
 /** What the step's key was made of in that execution, whether it ran there or was reused. */
 async function comparedWith(executions: ExecutionsService, id: string, step: string): Promise<Compared> {
@@ -53,7 +103,7 @@ async function comparedWith(executions: ExecutionsService, id: string, step: str
 }
 
 const explanationView = (project: string, explanation: Explanation): OutputOf<typeof explainStep> => {
-  const { step, commit, decision, against, changes, upstream } = explanation
+  const { step, commit, decision, against, changes, upstream, ran, decidedIn } = explanation
   return {
     project,
     commit,
@@ -62,6 +112,8 @@ const explanationView = (project: string, explanation: Explanation): OutputOf<ty
     ...('key' in decision ? { key: decision.key } : {}),
     reasons: decision.reasons,
     ...(against ? { against } : {}),
+    ...(ran ? { ran: { ...ran, reasons: [...ran.reasons] } } : {}),
+    ...(decidedIn ? { decidedIn } : {}),
     changes,
     ...('parts' in decision && decision.parts ? { parts: partsView(decision.parts, explanation) } : {}),
     upstream,

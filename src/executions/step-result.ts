@@ -4,31 +4,33 @@ import type { RunId } from '../kernel/ids.ts'
 import type { StepResult } from '../planning/index.ts'
 import type { ObjectStore } from '../ports/object-store.ts'
 import type { Step } from '../projects/index.ts'
-import { artifactFolderOf, type TrackingService } from '../tracking/index.ts'
+import { artifactFolderOf, type Logged, type TrackingService } from '../tracking/index.ts'
 import type { ExecutionNode } from './execution.ts'
 import { type AttemptFolders, collectOuts, readMetricsFile } from './workspace.ts'
 
 type Parts = { objects: ObjectStore; artifacts: ArtifactService; tracking: TrackingService }
 
-/** What a step left when its command ended well: outputs, what it logged, its model. @throws AppError OutputMissing, ModelMissing */
+/**
+ * What a step left when its command ended well: outputs, what it logged, its model. `logged`: to its own run, as it is now.
+ * @throws AppError OutputMissing, ModelMissing
+ */
 export async function readStepResult(
   parts: Parts,
-  { node, step, folders }: { node: ExecutionNode; step: Step; folders: AttemptFolders },
+  { node, step, folders, logged }: { node: ExecutionNode; step: Step; folders: AttemptFolders; logged: Logged },
 ): Promise<StepResult> {
   const runId = node.runId!
   return {
     runId,
     outs: await collectOuts(parts, folders, step.name, step.outs),
-    metrics: await metricsOf(parts, runId, step.metrics, folders),
+    metrics: await metricsOf(parts, runId, { logged, declared: step.metrics, folders }),
     ...(node.kind === 'step' && step.model ? { model: await modelOf(parts, runId, step.name, step.model) } : {}),
   }
 }
 
 async function metricsOf(
   { tracking }: Parts,
-  runId: RunId,
-  declared: boolean | string,
-  folders: AttemptFolders,
+  own: RunId,
+  { logged, declared, folders }: { logged: Logged; declared: boolean | string; folders: AttemptFolders },
 ): Promise<Record<string, number>> {
   if (typeof declared === 'string') {
     const metrics = await readMetricsFile(folders, declared)
@@ -40,10 +42,10 @@ async function metricsOf(
     )
   }
   // Scripts that open runs of their own log there; what the step's own run says comes first.
-  const owned = await tracking.runsOwnedBy(runId)
+  const owned = await tracking.runsOwnedBy(own)
   const all: Record<string, number> = (await readMetricsFile(folders, 'metrics.json')) ?? {}
-  for (const run of owned) Object.assign(all, await tracking.latestMetrics(run.runId))
-  Object.assign(all, await tracking.latestMetrics(runId))
+  for (const { runId } of owned) Object.assign(all, await tracking.latestMetrics(runId))
+  Object.assign(all, logged.metrics)
   // What the machine was doing says nothing of the model, and is another each time.
   return Object.fromEntries(Object.entries(all).filter(([name]) => !name.startsWith(systemMetrics)))
 }
@@ -80,12 +82,10 @@ async function modelOf(
 }
 
 /** Declared parameters that the script did not log itself: a script's own way of writing a value stands. */
-export async function paramsNotLogged(
-  { tracking }: Pick<Parts, 'tracking'>,
-  runId: RunId,
+export function paramsNotLogged(
+  { params: logged }: Pick<Logged, 'params'>,
   params: Record<string, unknown>,
-): Promise<{ key: string; value: string }[]> {
-  const logged = (await tracking.run(runId)).params
+): { key: string; value: string }[] {
   const missing = Object.entries(params).filter(([name]) => !Object.hasOwn(logged, name))
   return missing.map(([key, value]) => ({ key, value: String(value) }))
 }

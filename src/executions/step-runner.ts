@@ -3,7 +3,7 @@ import { appendFile, mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
 import { transact } from '../db/index.ts'
-import { AppError, isAppError } from '../kernel/errors.ts'
+import { AppError, isAppError, messageOf } from '../kernel/errors.ts'
 import { type CommitId, newHexId, type RunId } from '../kernel/ids.ts'
 import { type NodeDecision, type PlanContext, paramsOf } from '../planning/index.ts'
 import type { CommandEnd } from '../ports/executor.ts'
@@ -22,7 +22,7 @@ import { paramsNotLogged, readStepResult } from './step-result.ts'
 import { StepStarter } from './step-start.ts'
 import { type WatchParts, watchStep } from './step-watch.ts'
 import type { RunsDecision, StepRunnerParts, Work } from './step-work.ts'
-import { type AttemptFolders, attemptFolders, removeFolder, strayFiles } from './workspace.ts'
+import { type AttemptFolders, attemptFolders, removeFolder, removeSmall, strayFiles } from './workspace.ts'
 
 const killGraceMs = 5_000
 const toldAsRunningAfterMs = 50
@@ -38,6 +38,9 @@ export class StepRunner {
   readonly #secrets: AttemptSecrets
   readonly #gpus: GpuDevices
   readonly #starter: StepStarter
+  /** Folders of what ended well, which are removed while something else runs. */
+  readonly #leftovers: string[] = []
+  #removing: Promise<void> = Promise.resolve()
   readonly #commits = new Map<CommitId, Promise<ReadonlySet<string>>>()
 
   constructor(parts: StepRunnerParts) {
@@ -50,6 +53,11 @@ export class StepRunner {
 
   folders(executionId: string, node: Pick<ExecutionNode, 'id' | 'attempt'>): AttemptFolders {
     return attemptFolders(this.#parts.workDir, executionId, node.id, node.attempt)
+  }
+
+  /** Steps will soon be carried. */
+  prepare(): void {
+    this.#parts.executor.prepare()
   }
 
   #logPath(executionId: string, node: Pick<ExecutionNode, 'id' | 'kind' | 'attempt'>): string {
@@ -200,6 +208,9 @@ export class StepRunner {
   async #endOf(work: Work, folders: AttemptFolders): Promise<CommandEnd> {
     const over = new AbortController()
     const ended = this.#parts.executor.ended(folders.dir, work.shutdown).finally(() => over.abort())
+    // While the command has the machine: what is left of it then goes at the end of its execution.
+    const leftovers = this.#leftovers.splice(0)
+    this.#removing = this.#removing.then(() => removeSmall(leftovers))
     if (work.node.state !== 'running')
       await Promise.race([ended, this.#parts.clock.sleep(toldAsRunningAfterMs, over.signal)])
     if (over.signal.aborted) return ended
@@ -260,8 +271,9 @@ export class StepRunner {
     if (unread) throw unread
     const step = context.file.steps[node.step]!
     const decision = node.decision as RunsDecision
-    const result = await readStepResult(this.#parts, { node, step, folders })
-    const params = await paramsNotLogged(this.#parts, node.runId!, paramsOf(step, context.set))
+    const logged = await this.#parts.tracking.logged(node.runId!)
+    const result = await readStepResult(this.#parts, { node, step, folders, logged })
+    const params = paramsNotLogged(logged, paramsOf(step, context.set))
     const now = this.#parts.clock.now()
     await transact(this.#parts.db, async (tx) => {
       const { id: executionId, project, commit } = execution
@@ -282,6 +294,7 @@ export class StepRunner {
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
+    this.#leftovers.push(...foldersOf(folders))
   }
 
   async #endedOf({ execution, node, context }: Work, folders: AttemptFolders): Promise<Ended> {
@@ -292,8 +305,21 @@ export class StepRunner {
       file: context.file,
       folders,
       key: (node.decision as RunsDecision).parts!,
+      places: () => this.#placesOf(folders),
       commitPaths: () => this.#pathsOf(execution),
       tail: async () => (await (await this.logOf(execution.id, node, { ended: true })).tail(tailLines)).text,
+    }
+  }
+
+  /** As the veil has them, told apart after the step: of the data folder, what lies in it for all is left out of account. */
+  async #placesOf({ workspace, home, temporary, notes }: AttemptFolders): ReturnType<Ended['places']> {
+    const { veil } = await this.#parts.executor.abilities()
+    if (!veil.holds) return { hidden: [], visible: [] }
+    const { hidden, dataDir, workDir, cachesDir, systemPath } = this.#parts
+    const programs = systemPath.split(':').flatMap((entry) => (entry.startsWith('/') ? [entry, dirname(entry)] : []))
+    return {
+      hidden: [...hidden.filter((path) => path !== dataDir), workDir],
+      visible: [dataDir, workspace, home, temporary, notes, cachesDir, ...programs],
     }
   }
 
@@ -364,6 +390,42 @@ export class StepRunner {
     })
   }
 
+  /** Shown at the node and in its log while it is tried again. */
+  async tellTrouble({ execution, node }: Work, cause: unknown): Promise<void> {
+    const error = new AppError(
+      'StepStuck',
+      `"${node.id}" could not be carried on: ${messageOf(cause)}. It is tried again for some minutes.`,
+      'Read the server log; what the step wrote so far is kept.',
+    )
+    await transact(this.#parts.db, (tx) =>
+      this.#change(tx, execution, node, { state: node.state, error: error.toJSON() }),
+    )
+    // Of an attempt; one that was not announced has none.
+    if (node.attempt === 0) return
+    const log = this.#logPath(execution.id, node)
+    await mkdir(dirname(log), { recursive: true })
+    await appendFile(log, `modelwright: ${error.message}\n`)
+  }
+
+  /** The end of a node at which Modelwright itself fails: nothing of it runs on. */
+  async giveUp(work: Work, cause: unknown, tries: number): Promise<void> {
+    const { execution, node } = work
+    await this.kill(execution.id, node)
+    // Where it cannot be overwritten, it stays sealed what is masked for every reader.
+    if (!isPreparation(node))
+      await this.#closeLog(this.folders(execution.id, node)).catch((error: unknown) =>
+        this.#parts.log.error({ err: error, node: node.id }, 'a log could not be closed'),
+      )
+    const error = new AppError(
+      'StepStuck',
+      `"${node.id}" was given up after ${tries} tries, each of which failed in Modelwright itself: ${messageOf(cause)}.`,
+      `Mend what that names, or report it with the server log; then: modelwright resume ${execution.id}`,
+      { cause },
+    )
+    await this.#endBadly(work, 'failed', error)
+    if (!isPreparation(node)) this.#letGo(work)
+  }
+
   async #lost(work: Work, folders: AttemptFolders): Promise<void> {
     const { execution, node } = work
     // Its children may have outlived the runner.
@@ -419,19 +481,15 @@ export class StepRunner {
   async clearUp(executionId: string, nodes: readonly ExecutionNode[]): Promise<void> {
     const carried = nodes.filter((node) => node.attempt > 0 && !isPreparation(node))
     if (carried.length === 0) return
+    this.#leftovers.length = 0
+    await this.#removing
     await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
     const left = carried
       .filter(({ state }) => state === 'succeeded')
       .flatMap(({ id, attempt: last }) =>
         Array.from({ length: last }, (_, before) => this.folders(executionId, { id, attempt: last - before })),
       )
-      .flatMap(({ workspace, home, temporary, notes, dir }) => [
-        workspace,
-        home,
-        temporary,
-        notes,
-        join(dir, 'checkpoints'),
-      ])
+      .flatMap((folders) => [...foldersOf(folders), join(folders.dir, 'checkpoints')])
       .filter((folder) => existsSync(folder))
     for (let from = 0; from < left.length; from += foldersAtOnce)
       await Promise.all(
@@ -453,6 +511,13 @@ export class StepRunner {
     return this.#parts.store.changeNode(tx, execution, node.id, change, this.#parts.clock.now())
   }
 }
+
+const foldersOf = ({ workspace, home, temporary, notes }: AttemptFolders): string[] => [
+  workspace,
+  home,
+  temporary,
+  notes,
+]
 
 const costTags = ({ perHour, currency }: { perHour: number; currency: string }, ms: number) => [
   { key: 'modelwright.machine_seconds', value: (ms / 1000).toFixed(1) },

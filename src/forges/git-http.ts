@@ -24,6 +24,8 @@ export type GitHttpParts = {
   /** The PATH on which `git` is found. */
   searchPath: string
   log: { warn(details: object, message: string): void }
+  /** Called when a push begins: what is pushed is soon carried out. */
+  onPush?: () => void
   /** A push that cannot be judged in this time is refused. */
   answerWithinMs?: number
   maxPushBytes?: number
@@ -72,6 +74,7 @@ async function serveGit(serving: Serving, request: FastifyRequest, reply: Fastif
   if (service === 'git-receive-pack') refuseUnlessMember(request.actor)
   const project = await parts.projects.get(name)
   const push = resource === '/git-receive-pack' ? beginPush(serving, project.name, request.actor) : undefined
+  if (push) parts.onPush?.()
   const backend = new HttpBackend(
     {
       repository: parts.repositories.path(project.name),

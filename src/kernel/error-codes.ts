@@ -56,6 +56,11 @@ export const errorCodes = {
     culprit: 'yours',
     meaning: 'A step looked for a file of the repository that it did not declare.',
   },
+  OutsideWorkspace: {
+    status: 422,
+    culprit: 'yours',
+    meaning: 'A step failed on a path outside its workspace that steps do not see or may not change.',
+  },
   StepTimedOut: { status: 422, culprit: 'yours', meaning: 'A step ran for longer than its timeout allows.' },
   StepOutOfMemory: { status: 422, culprit: 'yours', meaning: 'A step took more memory than its resources allow.' },
   SecretMissing: { status: 422, culprit: 'yours', meaning: 'A step asks for a secret that is not set.' },
@@ -70,6 +75,11 @@ export const errorCodes = {
     meaning: 'The list that a step is to be run over cannot be carried out as it was written.',
   },
   StepFailed: { status: 422, culprit: 'yours', meaning: 'The command of a step ended with a failure.' },
+  StepStuck: {
+    status: 500,
+    culprit: 'ours',
+    meaning: 'Modelwright itself failed, again and again, while it carried a step.',
+  },
   StepLost: { status: 500, culprit: 'wait', meaning: 'A step is gone without an exit status, as after a power loss.' },
   DataChecksFailed: { status: 422, culprit: 'yours', meaning: 'Declared data checks do not hold for the data.' },
   ModelUnusable: { status: 422, culprit: 'yours', meaning: 'A model cannot be loaded, or cannot answer.' },

@@ -89,6 +89,7 @@ const versionStoryShape = z.object({
   run: runShape.optional(),
   execution: executionShape.optional(),
   commit: commitShape.optional(),
+  unisolated: z.array(z.string()).optional().describe('steps of its execution that saw the whole checkout'),
   data: z.array(dataShape),
   environment: lockShape,
   verdict: verdictShape.optional(),

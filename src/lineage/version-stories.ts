@@ -6,7 +6,7 @@ import type { Digest } from '../kernel/digest.ts'
 import { isAppError } from '../kernel/errors.ts'
 import type { CommitId } from '../kernel/ids.ts'
 import type { OutputOf } from '../kernel/route.ts'
-import { type EnvironmentLocks, lockedPackages } from '../planning/index.ts'
+import { type EnvironmentLocks, lockedPackages, notIsolated } from '../planning/index.ts'
 import type { CommitInfo, Repositories } from '../ports/repository.ts'
 import type { PromotionsService } from '../promotions/index.ts'
 import { listReproductions } from '../reproductions/reproductions-contract.ts'
@@ -22,6 +22,12 @@ export type DataStory = VersionStory['data'][number]
 
 /** `path`: where its file lies in the commit. */
 type UsedData = { dataset: string; digest: string; path?: string | undefined }
+
+/** What was not isolated may hang on more than what is told here. */
+function unisolatedOf(execution: OutputOf<typeof getExecution> | undefined): Pick<VersionStory, 'unisolated'> {
+  const open = execution?.nodes.filter(({ decision }) => decision?.reasons.includes(notIsolated)) ?? []
+  return open.length > 0 ? { unisolated: open.map(({ id }) => id) } : {}
+}
 
 export type VersionStoryParts = {
   ask: Client
@@ -69,6 +75,7 @@ export class VersionStories {
       ...(run ? { run } : {}),
       ...(execution ? { execution: executionOnly(execution) } : {}),
       ...(commit ? { commit } : {}),
+      ...unisolatedOf(execution),
       ...(verdict ? { verdict } : {}),
       ...reproduced(reproductions.items),
       ...(conversion ? { conversion } : {}),

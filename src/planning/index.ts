@@ -7,17 +7,18 @@ export { type LockedPackage, lockedPackages, packageVersions } from './decide/lo
 export { paramsOf } from './decide/step-key.ts'
 export type { OpenDvcObject } from './dvc-files.ts'
 export { EnvironmentLocks } from './environment-locks.ts'
-export type {
-  Champion,
-  DataInput,
-  Explanation,
-  KeyParts,
-  NodeDecision,
-  NodeOutcome,
-  Plan,
-  PlanContext,
-  PlanNode,
-  StepResult,
+export {
+  type Champion,
+  type DataInput,
+  type Explanation,
+  type KeyParts,
+  type NodeDecision,
+  type NodeOutcome,
+  notIsolated,
+  type Plan,
+  type PlanContext,
+  type PlanNode,
+  type StepResult,
 } from './plan.ts'
 export { PlanStore } from './plan-store.ts'
 export { type Compared, nodesOf, Planner, type PlanRequest } from './planner.ts'

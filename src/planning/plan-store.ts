@@ -1,4 +1,4 @@
-import { type Db, type Tx, transact } from '../db/index.ts'
+import { type Db, statement, type Tx, transact } from '../db/index.ts'
 import type { Digest } from '../kernel/digest.ts'
 import type { CommitId, ExecutionId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
@@ -181,27 +181,26 @@ export class PlanStore {
     /** A reproduction's results never take the place of what they are compared with. */
     { replaces }: { replaces: boolean },
   ): Promise<void> {
-    const row = {
-      key: entry.key,
-      project: entry.project,
-      step: entry.step,
-      parts: JSON.stringify(entry.parts),
-      result: JSON.stringify(entry.result),
-      created_at: entry.now,
-      execution_id: entry.executionId,
-      commit_id: entry.commit,
-    }
-    const { result, created_at, execution_id, commit_id } = row
-    await tx
-      .insertInto('step_results')
-      .values(row)
-      .onConflict((c) => {
-        const known = c.column('key')
-        return replaces ? known.doUpdateSet({ result, created_at, execution_id, commit_id }) : known.doNothing()
-      })
-      .execute()
+    await (replaces ? replaceResult : addResult)(tx, [
+      entry.key,
+      entry.project,
+      entry.step,
+      JSON.stringify(entry.parts),
+      JSON.stringify(entry.result),
+      entry.now,
+      entry.executionId,
+      entry.commit,
+    ])
   }
 }
+
+const insertResult =
+  'insert into step_results (key, project, step, parts, result, created_at, execution_id, commit_id) values (?, ?, ?, ?, ?, ?, ?, ?)'
+const addResult = statement(`${insertResult} on conflict (key) do nothing`)
+const replaceResult = statement(
+  `${insertResult} on conflict (key) do update set result = excluded.result, created_at = excluded.created_at,
+  execution_id = excluded.execution_id, commit_id = excluded.commit_id`,
+)
 
 const earlierOf = (row: ResultRow & { parts: string }): EarlierResult => ({
   parts: JSON.parse(row.parts) as KeyParts,

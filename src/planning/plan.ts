@@ -124,6 +124,9 @@ export type Champion = { version: number; digest: Digest; tree: Digest }
 /** `joined`: a fan-out whose items all ended well; their results are under their own names. */
 export type NodeOutcome = { environment: Digest } | { data: Digest } | { result: StepResult } | { joined: true }
 
+/** Among the reasons of every decision about a step that sees more than it declares. */
+export const notIsolated = 'not isolated: it sees the whole checkout'
+
 /** Why one step runs or is reused: exactly what differs, against which earlier result, and all that its key is made of. */
 export type Explanation = {
   step: string
@@ -131,6 +134,13 @@ export type Explanation = {
   decision: NodeDecision
   /** The result that is reused, or the one that `changes` compare with. */
   against?: ResultOrigin
+  /**
+   * Why it ran in `against`, as it was told then, and since which result; where nothing can be said before other steps have run, in the
+   * commit's newest execution, which is named.
+   */
+  ran?: { reasons: readonly string[]; since?: ResultOrigin; executionId?: ExecutionId }
+  /** The execution that decided it, where no plan can: the items of a list are known once the list is there. */
+  decidedIn?: ExecutionId
   changes: KeyChange[]
   /** The lock that the key names, where there is one. */
   lock?: EnvironmentLock

@@ -25,18 +25,20 @@ import { whyItRuns } from './decide/why-it-runs.ts'
 import { EnvironmentLocks } from './environment-locks.ts'
 import { KeptOutputs } from './kept-outputs.ts'
 import { ModuleFinder } from './module-finder.ts'
-import type {
-  Champion,
-  DataInput,
-  Explanation,
-  KeyParts,
-  NodeDecision,
-  NodeOutcome,
-  Plan,
-  PlanContext,
-  PlanNode,
-  PlannedNode,
-  ResultOrigin,
+import {
+  type Champion,
+  type DataInput,
+  type Explanation,
+  type KeyChange,
+  type KeyParts,
+  type NodeDecision,
+  type NodeOutcome,
+  notIsolated,
+  type Plan,
+  type PlanContext,
+  type PlanNode,
+  type PlannedNode,
+  type ResultOrigin,
 } from './plan.ts'
 import type { KeptResult, PlanStore } from './plan-store.ts'
 import type { CommitFiles, SourceReader } from './source-reader.ts'
@@ -182,8 +184,7 @@ export class Planner {
     const nearest = parts && decision.outcome === 'runs' ? await this.#nearestOf(context, [{ node, parts }]) : undefined
     const compared = against ?? nearest?.get(node.id)
     const lock = parts && parts.environment !== 'none' ? await this.locks.byDigest(parts.environment) : undefined
-    const changes =
-      parts && compared ? keyChanges(parts, compared.parts, await this.locks.between(parts, compared.parts)) : []
+    const changes = parts && compared ? await this.changesBetween(parts, compared.parts) : []
     const origin = compared ? compared.origin : decision.outcome === 'reused' ? decision.origin : undefined
     return {
       step: request.only,
@@ -194,6 +195,10 @@ export class Planner {
       ...(lock ? { lock } : {}),
       upstream: upstream.map(({ id, decision: { outcome, reasons } }) => ({ id, outcome, reasons })),
     }
+  }
+
+  async changesBetween(now: KeyParts, before: KeyParts): Promise<KeyChange[]> {
+    return keyChanges(now, before, await this.locks.between(now, before))
   }
 
   /**
@@ -422,7 +427,7 @@ function decideData({ file, awaited }: PlanContext, node: PlanNode): NodeDecisio
 }
 
 /** Whoever reads a plan sees which steps the cache cannot vouch for. */
-const unveiled = (parts: KeyParts): string[] => (parts.checkout ? ['not isolated: it sees the whole checkout'] : [])
+const unveiled = (parts: KeyParts): string[] => (parts.checkout ? [notIsolated] : [])
 
 /** A declared name covers all that a matrix or a list makes of it. */
 const isFresh = ({ fresh }: PlanContext, { step }: PlanNode): boolean =>

@@ -3,6 +3,7 @@
  * - `start` returns when the process runs and its pid and start time are recorded under `dir`, where no crash of a process reaches
  *   them (a power loss may, but then nothing runs any more); it never waits for the end.
  *   Starting twice with the same `dir` is refused with Conflict: a command is carried out at most once per folder.
+ * - `prepare` is a hint that commands will soon be started: it returns at once, and what goes wrong is told by the start.
  * - `observe` tells the state from what is recorded and from the process table alone, so it works after a restart of the server;
  *   a reused pid is not mistaken for the command (start times are compared).
  * - `ended` resolves when the command has ended, also for an adopted one; at once if it already has.
@@ -18,6 +19,7 @@
  *   `bytes`; offsets stay what they are, and `logGap` tells which are gone.
  */
 export interface Executor {
+  prepare(): void
   start(command: CommandSpec): Promise<void>
   observe(dir: string): Promise<CommandState>
   ended(dir: string, signal?: AbortSignal): Promise<CommandEnd>

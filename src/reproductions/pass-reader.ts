@@ -6,12 +6,16 @@ import type { ObjectStore } from '../ports/object-store.ts'
 import { contentDigest } from '../registry/index.ts'
 import type { Files, StepFacts } from './decide/compare-executions.ts'
 import type { Pass } from './decide/next-pass.ts'
+import { stepsOfModel } from './decide/steps-of-model.ts'
 
 type Parts = {
   executions: Pick<ExecutionsService, 'get'>
   artifacts: Pick<ArtifactService, 'tree'>
   objects: Pick<ObjectStore, 'read' | 'has'>
 }
+
+/** `relevant`: what the model hangs on in the record, undefined where nobody knows; `gone`: folders of it that are not kept. */
+type Asked = { model: string; relevant: ReadonlySet<string> | undefined; gone: ReadonlySet<string> }
 
 /** What was recorded of an execution's steps, with every file that they gave. */
 export class PassReader {
@@ -23,25 +27,38 @@ export class PassReader {
     this.#parts = parts
   }
 
-  /** How a pass stands. Outs whose files are not kept any more in the record are compared by the folder's digest alone. */
-  async pass(executionId: string, gone: ReadonlySet<string>): Promise<Pass> {
+  /**
+   * How a pass stands. Outs whose files are not kept any more in the record are compared by the folder's digest alone. A step that the model
+   * does not hang on may fail.
+   */
+  async pass(executionId: string, asked: Asked): Promise<Pass> {
     const { execution, nodes } = await this.#parts.executions.get(executionId)
     if (!isExecutionOver(execution.state)) return { state: 'under way' }
-    if (execution.state === 'succeeded') return { state: 'succeeded', steps: await this.steps(executionId, gone) }
-    const failed = nodes.find(({ state }) => state === 'failed')
+    const { relevant } = asked
+    const mattering = nodes.filter(({ id }) => relevant?.has(id) ?? true)
+    const ended =
+      execution.state === 'failed' && mattering.length > 0 && mattering.every(({ state }) => endedWell(state))
+    if (execution.state === 'succeeded' || ended)
+      return { state: 'succeeded', steps: await this.steps(executionId, asked) }
+    const failed = mattering.find(({ state }) => state === 'failed')
     const why = failed
       ? (failed.error?.message ?? `${failed.id} failed`)
       : (execution.reason ?? `it ${execution.state}`)
     return { state: 'failed', why }
   }
 
-  async steps(executionId: string, gone: ReadonlySet<string>): Promise<readonly StepFacts[]> {
-    const known = this.#ended.get(executionId)
-    if (known) return known
+  /** Of what the model hangs on in the record, or here: another commit may make it from other steps. */
+  async steps(executionId: string, { gone, model, relevant }: Asked): Promise<readonly StepFacts[]> {
     const { nodes } = await this.#parts.executions.get(executionId)
+    const steps = this.#ended.get(executionId) ?? (await this.#stepsOf(nodes, gone))
+    this.#ended.set(executionId, steps)
+    const here = stepsOfModel(nodes, model)
+    return relevant ? steps.filter(({ step }) => relevant.has(step) || here?.has(step)) : steps
+  }
+
+  async #stepsOf(nodes: readonly ExecutionNode[], gone: ReadonlySet<string>): Promise<StepFacts[]> {
     const steps: StepFacts[] = []
     for (const node of nodes) if (node.kind === 'step') steps.push(await this.#factsOf(node, gone))
-    this.#ended.set(executionId, steps)
     return steps
   }
 

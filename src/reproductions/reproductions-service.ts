@@ -13,6 +13,7 @@ import { type EnvironmentLocks, packageVersions } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { ModelVersionManifest, PromotionsService } from '../promotions/index.ts'
 import { type Controls, type Move, nextPass, type PassFacts } from './decide/next-pass.ts'
+import { stepsOfModel } from './decide/steps-of-model.ts'
 import { tellReproduction } from './decide/tell-reproduction.ts'
 import type { ModelAsker } from './model-asker.ts'
 import { PassReader } from './pass-reader.ts'
@@ -217,13 +218,14 @@ export class ReproductionsService {
 
   async #factsOf(reproduction: Reproduction, { execution, nodes }: Making): Promise<PassFacts> {
     const { passes } = reproduction
-    const gone = await this.#reader.gone(execution.id)
+    const { model } = reproduction
+    const asked = { model, relevant: stepsOfModel(nodes, model), gone: await this.#reader.gone(execution.id) }
     const known: PassFacts['passes'] = {}
     for (const role of passRoles) {
       const pass = passes[role]
-      if (pass) known[role] = await this.#reader.pass(pass, gone)
+      if (pass) known[role] = await this.#reader.pass(pass, asked)
     }
-    const recorded = await this.#reader.steps(execution.id, gone)
+    const recorded = await this.#reader.steps(execution.id, asked)
     const locks = new Set<string>()
     for (const steps of [
       recorded,

@@ -18,8 +18,8 @@ const owner: Actor = { kind: 'owner', name: 'olga' }
 const project = 'tumour'
 const lock = digestOf('lock')
 
-/** What the played executor makes of the one step, pass by pass. */
-type Played = { out: string; auc: number; model?: string; fails?: boolean }
+/** What the played executor makes of the one step, pass by pass; `beside`: the metric of a step of another model, or that it failed. */
+type Played = { out: string; auc: number; model?: string; fails?: boolean; beside?: number | 'failed' }
 
 eachDatabase('reproductions', (database) => {
   let db: Db
@@ -114,13 +114,25 @@ eachDatabase('reproductions', (database) => {
       ...{ environment: lock, variables: {}, outs: ['work/rows.csv'], metrics: true, checks: {} },
     } as unknown as KeyParts
     await transact(db, async (tx) => {
-      await store.create(tx, execution, cause, [{ id: 'train', kind: 'step', step: 'train', after: [] }])
+      const { beside } = played
+      const names = beside === undefined ? ['train'] : ['train', 'beside']
+      await store.create(
+        tx,
+        execution,
+        cause,
+        names.map((id) => ({ id, kind: 'step', step: id, after: [] })),
+      )
       const decision = { outcome: 'runs', key: digestOf('key'), parts, reasons: [] as string[] } as const
       const change = played.fails
         ? { state: 'failed' as const, error: { code: 'StepFailed', message: 'no disk', next: 'Look.' } as const }
         : { state: 'succeeded' as const, result }
       await store.changeNode(tx, execution, 'train', { ...change, decision, runId: result.runId, startedAt: now }, now)
-      await store.setState(tx, execution, played.fails ? 'failed' : 'succeeded', now)
+      if (beside !== undefined) {
+        const other = { ...result, outs: {}, model: { ...result.model!, name: 'n' }, metrics: { auc: Number(beside) } }
+        const end = beside === 'failed' ? { state: 'failed' as const } : { state: 'succeeded' as const, result: other }
+        await store.changeNode(tx, execution, 'beside', { ...end, decision, startedAt: now }, now)
+      }
+      await store.setState(tx, execution, played.fails || beside === 'failed' ? 'failed' : 'succeeded', now)
     })
     return execution
   }
@@ -232,6 +244,14 @@ eachDatabase('reproductions', (database) => {
     expect(await judged(digest)).toMatchObject({
       comparison: { first: { causes: [{ kind: 'package', name: 'numpy', was: '2.0.0', is: '2.0.1' }] } },
     })
+  })
+
+  it.each([[0.2], ['failed' as const]])('lets a step of another model have no say: %s', async (beside) => {
+    play = () => ({ ...recorded, beside })
+    Object.assign(recorded, { beside: 0.1 })
+    const seen = await judged(await version())
+    Object.assign(recorded, { beside: undefined })
+    expect(seen).toMatchObject({ state: 'judged', comparison: { outcome: 'identical', compared: { steps: 1 } } })
   })
 
   it('says why it could not be made again', async () => {

@@ -47,5 +47,5 @@ describe('a server that is killed while it looks', () => {
     }
     expect(kills).toBeGreaterThan(15)
     expect((await bench.deployment()).rollouts).toHaveLength(11)
-  }, 60_000)
+  }, 600_000)
 })

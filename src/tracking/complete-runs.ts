@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
-import { arraysOf, type Db, isOneOf } from '../db/index.ts'
+import { arraysOf, type Db, isOneOf, statement } from '../db/index.ts'
 import type { LoggedModelId } from '../kernel/ids.ts'
 import { readValue } from './decide/metric-value.ts'
 import { infoFrom, type RunRow } from './run-store.ts'
-import type { DatasetInput, MetricPoint, Run } from './tracking.ts'
+import type { DatasetInput, Logged, MetricPoint, Run } from './tracking.ts'
 
 const runsAtOnce = 1000
 
@@ -14,6 +14,22 @@ export async function completeRuns(db: Db, rows: readonly RunRow[]): Promise<Run
     runs.push(...(await completeSome(db, rows.slice(start, start + runsAtOnce))))
   return runs
 }
+
+/** What a run holds of its own: its params, and each metric's last value. */
+export async function loggedTo(db: Db, { run_key }: RunRow): Promise<Logged> {
+  const metrics = (await selectSeries(db, [run_key])).map(({ key, value, is_nan, step, timestamp }) =>
+    pointFrom([run_key, key, value, is_nan, step, timestamp]),
+  )
+  return {
+    params: Object.fromEntries((await selectParams(db, [run_key])).map(({ key, value }) => [key, value])),
+    metrics: Object.fromEntries(metrics.map(({ key, value }) => [key, value])),
+  }
+}
+
+const selectParams = statement<{ key: string; value: string }>('select key, value from run_params where run_key = ?')
+const selectSeries = statement<{ key: string; value: number; is_nan: number; step: number; timestamp: number }>(
+  'select key, value, is_nan, step, timestamp from metric_series where run_key = ?',
+)
 
 type PairRow = [runKey: number, key: string, value: string]
 type SeriesRow = [runKey: number, key: string, value: number, isNan: number, step: number, timestamp: number]

@@ -16,6 +16,11 @@ const runNameTag = 'mlflow.runName'
 
 const selectRun = statement<RunRow>('select * from runs where run_id = ?')
 
+const insertRun = statement<RunRow>(
+  `insert into runs (run_id, experiment_id, name, status, user_id, started_at, lifecycle_stage, artifact_uri, owner_run_id)
+  values (?, ?, ?, 'RUNNING', ?, ?, 'active', ?, ?) returning *`,
+)
+
 const pairColumns = { run_key: 'bigint', experiment_id: 'bigint', key: 'text', value: 'text' } as const
 const insertParams = insertStatement<{ key: string }>('run_params', pairColumns, 'on conflict do nothing returning key')
 const upsertTags = insertStatement(
@@ -33,23 +38,16 @@ export const runStore = {
     const runId = run.runId ?? (newHexId(run.startedAt) as RunId)
     const tags = new Map((run.tags ?? []).map((tag) => [tag.key, tag.value]))
     const name = nameOf(run, tags.get(runNameTag)) ?? readableName(runId)
-    const row = await db
-      .insertInto('runs')
-      .values({
-        run_id: runId,
-        experiment_id: experimentNumber(run.experimentId),
-        name,
-        status: 'RUNNING',
-        user_id: run.userId ?? '',
-        started_at: run.startedAt,
-        ended_at: null,
-        lifecycle_stage: 'active',
-        deleted_at: null,
-        artifact_uri: `${experiment.artifactLocation}/${runId}/artifacts`,
-        owner_run_id: run.ownerRunId ?? null,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow()
+    const [inserted] = await insertRun(db, [
+      runId,
+      experimentNumber(run.experimentId),
+      name,
+      run.userId ?? '',
+      run.startedAt,
+      `${experiment.artifactLocation}/${runId}/artifacts`,
+      run.ownerRunId ?? null,
+    ])
+    const row = inserted!
     if (!tags.has(runNameTag)) tags.set(runNameTag, name)
     // Of a new run MLflow takes tags of any key.
     const written = await keepTags(

@@ -2,7 +2,7 @@ import { type Db, type Tx, transact } from '../db/index.ts'
 import type { LoggedModelId } from '../kernel/ids.ts'
 import type { EpochMs } from '../kernel/time.ts'
 import type { Clock } from '../ports/clock.ts'
-import { completeRuns } from './complete-runs.ts'
+import { completeRuns, loggedTo } from './complete-runs.ts'
 import { type Batch, checkBatch, checkMetric, checkParam, checkTag, limits } from './decide/limits.ts'
 import { type ExperimentSearch, experimentStore } from './experiment-store.ts'
 import { type LoggedModelSearch, loggedModelStore } from './logged-model-store.ts'
@@ -16,6 +16,7 @@ import type {
   Found,
   KeyValue,
   Lifecycle,
+  Logged,
   LoggedModel,
   LoggedModelStatus,
   MetricPoint,
@@ -188,9 +189,13 @@ export class TrackingService {
 
   // Metrics
 
+  /** Throws NotFound. */
+  async logged(runId: string): Promise<Logged> {
+    return loggedTo(this.#db, await runStore.row(this.#db, runId))
+  }
+
   async latestMetrics(runId: string): Promise<Record<string, number>> {
-    const { metrics } = await this.run(runId)
-    return Object.fromEntries(metrics.map(({ key, value }) => [key, value]))
+    return (await this.logged(runId)).metrics
   }
 
   /** All points that were logged so far are brought to where histories are read. */

@@ -39,6 +39,9 @@ type InputDataset = {
 export type DatasetInput = { dataset: InputDataset; tags: Record<string, string> }
 type ModelOutput = { modelId: LoggedModelId; step: number }
 
+/** Params, and each metric's last value. */
+export type Logged = { params: Record<string, string>; metrics: Record<string, number> }
+
 export type RunInfo = {
   runId: RunId
   experimentId: ExperimentId

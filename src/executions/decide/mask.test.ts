@@ -31,6 +31,23 @@ describe('a secret in a log', () => {
     expect(Buffer.byteLength(seen)).toBe(Buffer.byteLength(`before ${form} after`))
   })
 
+  it.each(['', 'x', 'u:'].flatMap((before) => ['', 'y', ' zz'].map((after) => [before, after])))(
+    'is told by no digit of Base64 that it shares with "%s" before or "%s" after it',
+    (before, after) => {
+      for (const [one, other] of [
+        ['a-first-token', 'Z~other~toke='],
+        ['a-first-token1', 'Z~other~token='],
+        ['a-first-token12', 'Z~other~token1='],
+      ] as const) {
+        const seen = [one, other].map((known) => {
+          const text = Buffer.from(before + known + after).toString('base64')
+          return new Mask([known]).hide(Buffer.from(`> ${text}`)).toString()
+        })
+        expect(seen[0]).toBe(seen[1])
+      }
+    },
+  )
+
   it('leaves everything else as it is', () => {
     expect(hidden('hf_s3cr3 Token and more')).toBe('hf_s3cr3 Token and more')
   })

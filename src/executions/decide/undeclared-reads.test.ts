@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { asDependency, type Tried, triedInLog, undeclaredReads } from './undeclared-reads.ts'
+import { asDependency, inCommit, outsideInLog, type Tried, triedInLog, undeclaredReads } from './undeclared-reads.ts'
 
 const workspace = '/data/work/e/train/1/workspace'
 const commit = new Set([
@@ -51,6 +51,34 @@ describe('what a log complains of', () => {
 
   it('takes no path of a line that complains of nothing', () => {
     expect(triedInLog('reading src/utils.py\n')).toEqual([])
+  })
+})
+
+describe('what a log complains of outside the workspace', () => {
+  const places = { workspace, hidden: ['/home/u', '/data/work'], visible: ['/data', workspace, '/home/u/.cargo'] }
+  it.each<[string, string[]]>([
+    [
+      "FileNotFoundError: [Errno 2] No such file or directory: '/home/u/project/table.csv'",
+      ['/home/u/project/table.csv'],
+    ],
+    ["touch: cannot touch '../up.txt': Read-only file system", ['/data/work/e/train/1/up.txt']],
+    ['sh: 1: cannot create /home/u/out.csv: Directory nonexistent', ['/home/u/out.csv']],
+    ['error: /home/u/.cargo/bin/tool: file not found', []],
+    ['cat: src/utils.py: No such file or directory', []],
+    ['File "/data/envs/e/lib/x.py", line 3, in file_not_found', []],
+    ['cat: /etc/nothing: No such file or directory', []],
+    ['reading /home/u/project/table.csv', []],
+    ['ls: /home/u: not found', []],
+  ])('%s', (line, expected) => {
+    expect(outsideInLog(`well\n${line}\n`, places).map(({ path: found }) => found)).toEqual(expected)
+  })
+
+  it.each([
+    ['/home/u/project/src/utils.py', 'src/utils.py'],
+    ['/home/u/project/src/pkg', 'src/pkg'],
+    ['/home/u/project/other.csv', undefined],
+  ])('%s is in the commit as %s', (absolute, expected) => {
+    expect(inCommit(absolute, commit)).toBe(expected)
   })
 })
 

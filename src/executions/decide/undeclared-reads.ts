@@ -44,14 +44,18 @@ function foldersOf(paths: ReadonlySet<string>): Set<string> {
 }
 
 function relativeTo(workspace: string, path: string): string | undefined {
+  const whole = wholePath(workspace, path)
+  return whole.startsWith(`${workspace}/`) ? whole.slice(workspace.length + 1) : undefined
+}
+
+function wholePath(workspace: string, path: string): string {
   const parts: string[] = []
   const plain = path.startsWith('/') ? path : `${workspace}/${path}`
   for (const part of plain.split('/')) {
     if (part === '..') parts.pop()
     else if (part !== '' && part !== '.') parts.push(part)
   }
-  const whole = `/${parts.join('/')}`
-  return whole.startsWith(`${workspace}/`) ? whole.slice(workspace.length + 1) : undefined
+  return `/${parts.join('/')}`
 }
 
 const complaints =
@@ -65,8 +69,48 @@ export function triedInLog(log: string): Tried[] {
   return log
     .split('\n')
     .filter((line) => complaints.test(line))
-    .flatMap((line) => [...line.slice(0, 2_000).matchAll(/[^\s'"`’‘“”:;,()[\]<>=]+/g)])
-    .map(([word]) => ({ kind: 'path', path: word.replace(/[.!?]+$/, '') }))
+    .flatMap(pathsIn)
+}
+
+const pathsIn = (line: string): Tried[] =>
+  [...line.slice(0, 2_000).matchAll(/[^\s'"`’‘“”:;,()[\]<>=]+/g)].map(([word]) => ({
+    kind: 'path',
+    path: word.replace(/[.!?]+$/, ''),
+  }))
+
+const refusals = /Read-only file system|EROFS|nonexistent|non-existent/i
+
+/** What a log says was not there, or could not be written, at a place that is hidden from the step. */
+export type Outside = {
+  path: string
+  /** The system itself said that nothing may be written there. */
+  refused: boolean
+}
+
+/** Absolute folders: what steps do not see, and what of it they do all the same; of those around a path the innermost counts. */
+export type OutsideFacts = { workspace: string; hidden: readonly string[]; visible: readonly string[] }
+
+export function outsideInLog(log: string, { workspace, hidden, visible }: OutsideFacts): Outside[] {
+  const found = new Map<string, Outside>()
+  for (const line of log.split('\n').filter((one) => complaints.test(one) || refusals.test(one)))
+    for (const { path } of pathsIn(line)) {
+      const whole = wholePath(workspace, path)
+      if (depthOf(whole, hidden) < Math.max(1, depthOf(whole, visible)) || hidden.includes(whole)) continue
+      found.set(whole, { path: whole, refused: refusals.test(line) })
+    }
+  return [...found.values()]
+}
+
+/** The length of the innermost of the folders around a path; 0 where none is. */
+const depthOf = (path: string, folders: readonly string[]): number =>
+  Math.max(0, ...folders.filter((folder) => isInside(path, folder)).map((folder) => folder.length))
+
+/** The longest end of an absolute path that the commit has: what a path on somebody's own machine meant. */
+export function inCommit(path: string, commit: ReadonlySet<string>): string | undefined {
+  const folders = foldersOf(commit)
+  const parts = path.split('/').slice(1)
+  const ends = parts.map((_, index) => parts.slice(index).join('/'))
+  return ends.find((end) => commit.has(end) || folders.has(end))
 }
 
 /** How a path is written under `deps:`: a dataset by its name. */

@@ -8,7 +8,7 @@ const kindWords: Record<string, ThingKind> = {
 }
 
 /**
- * The things that a person means: `biopsies` (every content of the dataset), `biopsies@sha256:9f2c…`, a path, a commit's beginning, a
+ * The things that a person means: `biopsies` (every content of the dataset), `biopsies@sha256:9f2c…`, a path (also a dataset's), a commit's beginning, a
  * run, an execution or the end of its id, `tumour-classifier` (all its versions), `tumour-classifier@3`, an environment's name, any
  * digest's beginning. A word before it says which kind is meant: `file:data/x.csv`. The first kind that has such a thing is it.
  */
@@ -26,7 +26,7 @@ export function findThings(graph: LineageGraph, text: string): Thing[] {
 }
 
 function wantedFrom(text: string): Wanted[] {
-  const digest = /^(?:sha256:)?([0-9a-f]{8,64})$/.exec(text)?.[1]
+  const digest = /^(?:sha256:)?([0-9a-f]{7,64})$/.exec(text)?.[1]
   const at = /^(.+)@([^@]+)$/.exec(text)
   const has = (thing: Thing, hex: string) => thing.ref.replace(/^sha256:/, '').startsWith(hex.replace(/^sha256:/, ''))
   const exact = (kind: ThingKind): Wanted => ({ kind, test: ({ ref }) => ref === text })
@@ -38,12 +38,14 @@ function wantedFrom(text: string): Wanted[] {
     ...[exact('run'), exact('execution'), exact('commit'), exact('logged model')],
     ...(number ? [{ kind: 'version' as const, test: ({ name }: Thing) => name === `${at[1]} v${number[1]}` }] : []),
     ...marked('data', datasetOf),
+    ...marked('data', ({ path }) => path ?? ''),
     ...marked('file', ({ name }) => name),
     ...marked('version', modelOf),
     { kind: 'deployment', test: ({ name }) => name.slice(0, name.indexOf(':')) === text },
     { kind: 'data', test: (thing) => datasetOf(thing) === text },
     { kind: 'version', test: (thing) => modelOf(thing) === text },
     { kind: 'file', test: ({ name }) => name === text },
+    { kind: 'data', test: ({ path }) => path === text },
     ...byDigest('version'),
     ...byDigest('data'),
     ...byDigest('file'),

@@ -25,6 +25,8 @@ export type Thing = {
   /** Digest, commit, execution id, run id: what others know it by. */
   ref: string
   at?: number
+  /** Where a dataset lies in the repository. */
+  path?: string
 }
 
 export type Line = { from: string; to: string }
@@ -111,6 +113,10 @@ export function lineageGraph(facts: LineageFacts): LineageGraph {
     }
   }
   addVersions(facts, add, connect)
+  for (const { dataset, digest, path } of facts.executions.flatMap(({ data }) => data)) {
+    const thing = things.get(thingId.data(dataset, digest))
+    if (thing) things.set(thing.id, { ...thing, path })
+  }
   return { things, lines: [...lines.values()] }
 }
 

@@ -1,21 +1,47 @@
 import { shortDigest } from '../../kernel/digest.ts'
-import type { Explanation, KeyParts, ResultOrigin } from '../plan.ts'
+import type { Explanation, KeyChange, KeyParts, ResultOrigin } from '../plan.ts'
 
 /** Why a step runs or is reused, against which earlier result, and what its key is made of: as `modelwright explain` shows it. */
 export function describeExplanation(explanation: Explanation): string[] {
-  const { step, commit, decision, against, changes, upstream } = explanation
-  const lines = [`${step} at ${commit.slice(0, 12)}: ${decision.outcome}`]
+  const { step, commit, decision, against, changes, upstream, decidedIn } = explanation
+  const lines = [
+    `${step} at ${commit.slice(0, 12)}: ${decision.outcome}${decidedIn ? `, as execution ${decidedIn} decided` : ''}`,
+  ]
   if (!('key' in decision)) {
     lines.push(...decision.reasons.map((reason) => `  ${reason}`))
     for (const node of upstream) lines.push(`  ${node.id}: ${node.outcome}, ${node.reasons.join('; ')}`)
-    return lines
+    return [...lines, ...ranLines(explanation)]
   }
-  const told = changes.length > 0 ? changes.map(({ text }) => text) : decision.reasons
-  for (const text of told) lines.push(`  ${text}`)
-  if (against) lines.push(`${decision.outcome === 'reused' ? 'from' : 'compared with'} ${originText(against)}`)
+  if (changes.length > 0) lines.push(...changes.flatMap(changeLines))
+  else lines.push(...decision.reasons.map((text) => `  ${text}`))
+  if (against) {
+    const isReused = decision.outcome === 'reused' && against.key === decision.key
+    lines.push(`${isReused ? 'from' : 'compared with'} ${originText(against)}`)
+  }
+  lines.push(...ranLines(explanation))
   if (decision.parts)
     lines.push(`key ${shortDigest(decision.key)} is made of`, ...partLines(decision.parts, explanation))
   return lines
+}
+
+function ranLines({ ran }: Explanation): string[] {
+  if (!ran) return []
+  const since = ran.since && shortOrigin(ran.since)
+  const where = ran.executionId ? `in execution ${ran.executionId} it ran` : 'it ran there'
+  return [`${where} because${since ? ` (since ${since})` : ''}`, ...ran.reasons.map((text) => `  ${text}`)]
+}
+
+/** A command says by itself what changed in it. */
+function changeLines({ part, before, after, text }: KeyChange): string[] {
+  if (part !== 'command' || before === undefined || after === undefined) return [`  ${text}`]
+  return [`  ${text}`, `    from  ${oneLine(before)}`, `    to    ${oneLine(after)}`]
+}
+
+const longestCommand = 500
+
+function oneLine(command: string): string {
+  const line = command.replaceAll('\n', ' ⏎ ')
+  return line.length > longestCommand ? `${line.slice(0, longestCommand)}…` : line
 }
 
 export function originText({ executionId, commit, at }: ResultOrigin): string {

@@ -138,6 +138,14 @@ describe('dependencies of a commit', () => {
     )
   })
 
+  it('hold its notebook too', () => {
+    const noted = parseProjectFile('project: p\nsteps:\n  a: { notebook: explore.ipynb }\n')
+    expect(() => refuseMissingDependencies(noted, new PathIndex(['explore.ipnb']))).toThrow(
+      /depends on "explore.ipynb"/,
+    )
+    expect(() => refuseMissingDependencies(noted, new PathIndex(['explore.ipynb']))).not.toThrow()
+  })
+
   it('are there where the commit has them or another step writes them', () => {
     expect(() => refuseMissingDependencies(file, new PathIndex(['rows.csv', 'src/x.py']))).not.toThrow()
     expect(() => refuseMissingDependencies(file, new PathIndex(['rows.csv']))).toThrow(/Step "a" depends on "src"/)

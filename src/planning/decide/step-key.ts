@@ -117,16 +117,17 @@ function pathInputs(dep: string, step: Step, facts: KeyFacts, trees: Set<string>
 }
 
 /**
- * Before anything runs: each path that a step depends on must be in the commit or among what another step writes.
+ * Before anything runs: each path that a step depends on, its notebook too, must be in the commit or among what another step writes.
  * @throws AppError DependencyMissing naming the step, the path and the nearest one.
  */
 export function refuseMissingDependencies(file: ProjectFile, paths: PathIndex): void {
   const { outs } = pipelineIndex(file)
   for (const step of Object.values(file.steps)) {
-    for (const dep of step.deps) {
-      if (dep.kind !== 'path' || paths.named(dep.path).length > 0) continue
-      const written = outs.seenBy(dep.path).some((name) => name !== step.name)
-      if (!written) throw missingDependency(dep.path, step, file, paths)
+    const named = step.deps.flatMap((dep) => (dep.kind === 'path' ? [dep.path] : []))
+    for (const path of step.notebook === undefined ? named : [step.notebook, ...named]) {
+      if (paths.named(path).length > 0) continue
+      const written = outs.seenBy(path).some((name) => name !== step.name)
+      if (!written) throw missingDependency(path, step, file, paths)
     }
   }
 }

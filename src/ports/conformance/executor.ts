@@ -87,7 +87,7 @@ export function executorConformance(name: string, make: () => Promise<ExecutorUn
       const adopter = under.executor()
       expect((await adopter.observe(running.dir)).state).toBe('running')
       const end = adopter.ended(running.dir)
-      await adopter.kill(running.dir, 2000)
+      await adopter.kill(running.dir, 120_000)
       expect((await end).code).toBe(143)
       expect((await adopter.observe(running.dir)).state).toBe('ended')
     })
@@ -98,7 +98,7 @@ export function executorConformance(name: string, make: () => Promise<ExecutorUn
       const started = Date.now()
       expect((await under.executor().ended(given.dir)).code).toBe(3)
       // Not after a pause of its own, however busy the machine is.
-      expect(Date.now() - started).toBeLessThan(10_000)
+      expect(Date.now() - started).toBeLessThan(60_000)
     })
 
     it('stops waiting for the end when the signal aborts, and leaves the command alone', async () => {
@@ -165,7 +165,7 @@ export function executorConformance(name: string, make: () => Promise<ExecutorUn
       )
       await executor.start(given)
       await until(() => existsSync(join(given.cwd, 'ready.txt')))
-      await executor.kill(given.dir, 5000)
+      await executor.kill(given.dir, 120_000)
       expect(readFileSync(join(given.cwd, 'saved.txt'), 'utf8')).toBe('saved\n')
       expect((await executor.ended(given.dir)).code).toBe(5)
     })

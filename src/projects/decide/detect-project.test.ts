@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${params.x} is a word of modelwright.yaml
 import { describe, expect, it } from 'vitest'
 import { detectProject, type RepositoryFile } from './detect-project.ts'
-import { parseProjectFile } from './parse-project-file.ts'
+import { declaresNoSteps, parseProjectFile } from './parse-project-file.ts'
 
 const py = (...lines: string[]): string => lines.join('\n')
 
@@ -146,45 +146,25 @@ describe('a dvc.yaml', () => {
     { path: 'dvc.yaml', text: dvc },
     { path: 'params.yaml', text: 'prepare: { split: 0.2, seed: 4 }\n' },
     { path: 'data/raw.csv.dvc', text: 'outs: []' },
+    { path: 'ml/other.yaml', text: 'lr: 1\n' },
     { path: 'train.py', text: '' },
   ])
-  const { steps } = parseProjectFile(yaml)
-
-  it('gives its stages, and scripts beside it are not looked at', () => {
-    expect(Object.keys(steps)).toEqual(['prepare', 'train'])
-    expect(found).toContain('dvc.yaml: 2 stages')
+  it('is left to stand as it is: its stages are not written down again, and scripts beside it are not looked at', () => {
+    expect(parseProjectFile(yaml).steps).toEqual({})
+    expect(declaresNoSteps(yaml)).toBe(true)
+    expect(found).toContain('dvc.yaml: 3 stages, carried out as they stand there')
+    expect(guessed).toEqual([expect.stringContaining('data/raw.csv.dvc points to data outside Git: it is taken from')])
   })
 
-  it('gives params of the command as parameters and params.yaml as a dep', () => {
-    expect(steps.prepare).toMatchObject({
-      run: "python src/prepare.py --split ${params.prepare.split} --name 'run 4' --home $HOME",
-      params: { 'prepare.split': 0.2 },
-      outs: ['data/prepared'],
-    })
-    expect(steps.prepare?.deps.map((dep) => dep.kind === 'path' && dep.path)).toEqual([
-      'src/prepare.py',
-      'data/raw.csv',
-      'params.yaml',
-    ])
-  })
-
-  it('is read relative to wdir, with lists of commands, metrics and plots', () => {
-    expect(steps.train).toMatchObject({
-      run: 'cd ml && python train.py && python b.py',
-      outs: ['ml/model.pkl', 'ml/roc.csv'],
-      metrics: 'ml/metrics.json',
-      always: true,
-    })
-    expect(steps.train?.deps.map((dep) => dep.kind === 'path' && dep.path)).toEqual([
-      'ml/train.py',
-      'data/prepared',
-      'ml/other.yaml',
-    ])
-  })
-
-  it('says what has no counterpart', () => {
-    expect(guessed.join('\n')).toMatch(/"many".*left out/)
-    expect(guessed.join('\n')).toContain('data/raw.csv.dvc points to data outside Git')
+  it.each([
+    ['  frozen: { cmd: x, frozen: true }\n', 'frozen'],
+    ['  a: { cmd: x, outs: [d] }\n  b: { cmd: y, outs: [d/e] }\n', 'overlaps output "d" of step "a"'],
+    ['  a: { cmd: "x ${nowhere}" }\n', 'nowhere'],
+    ['  a: { cmd: x, outs: [m-${item}.txt] }\n', 'dvc.yaml:2'],
+  ])('is told of where a push would be refused: %j', (stages, why) => {
+    const { guessed } = detectProject([{ path: 'dvc.yaml', text: `stages:\n${stages}` }])
+    expect(guessed).toEqual([expect.stringMatching(/^a push would be refused as it is: /)])
+    expect(guessed[0]).toContain(why)
   })
 })
 
@@ -246,14 +226,6 @@ it.each<[string, RepositoryFile[]]>([
 it('quotes the path of a script for the shell', () => {
   const { yaml } = detectProject([{ path: "it's/train.py", text: '' }])
   expect(parseProjectFile(yaml).steps.train?.run).toBe(String.raw`python 'it'\''s/train.py'`)
-})
-
-it('says why it left out steps that contradict each other', () => {
-  const { guessed } = detectProject([
-    { path: 'dvc.yaml', text: 'stages: {a: {cmd: x, outs: [d]}, b: {cmd: y, outs: [d/e]}}' },
-  ])
-  expect(guessed.at(-1)).toContain('the steps are left out')
-  expect(guessed.at(-1)).toContain('overlaps output "d" of step "a"')
 })
 
 it('says what a script reads that neither Git has nor a step writes', () => {

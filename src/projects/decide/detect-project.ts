@@ -25,12 +25,13 @@ export function detectProject(files: readonly RepositoryFile[], folderName = 'my
   const python = pythonOf(usable, found)
   const data = dataOf(usable, found, guessed)
 
-  const steps: ScriptsDraft = detectDvc(text('dvc.yaml'), text('params.yaml')) ?? detectScripts(usable, data, project)
+  const dvc = detectDvc(text('dvc.yaml'), usable)
+  const steps: ScriptsDraft = dvc ? { ...dvc, steps: [] } : detectScripts(usable, data, project)
   found.push(...steps.found)
   guessed.push(...steps.guessed)
   for (const { path } of usable.filter((file) => file.path.endsWith('.dvc')))
     guessed.push(
-      `${path} points to data outside Git, which this version does not fetch yet; ${path.slice(0, -4)} must be in Git for a step to see it`,
+      `${path} points to data outside Git: it is taken from the default remote of .dvc/config, which must be a folder that the server can read`,
     )
 
   const draft = {
@@ -38,6 +39,7 @@ export function detectProject(files: readonly RepositoryFile[], folderName = 'my
     ...(python ? { python } : {}),
     data,
     steps: steps.steps,
+    ...(dvc ? { dvc: true as const } : {}),
     ...(steps.gate ? { gate: steps.gate } : {}),
   }
   return settle(draft, found, guessed)

@@ -8,6 +8,8 @@ export type ProjectDraft = {
   python?: { requirements: string; version?: string }
   data: DraftData[]
   steps: DraftStep[]
+  /** The steps are the stages of a dvc.yaml. */
+  dvc?: true
   gate?: { model: string; metric: string; lowerIsBetter: boolean }
 }
 
@@ -93,7 +95,13 @@ const dataEntry = ({ name, path, key, columns }: DraftData): string[] => [
     .map((column) => `      # - ${flow({ column, missing: '<= 1%' })}`),
 ]
 
-function stepLines({ steps }: ProjectDraft): string[] {
+function stepLines({ steps, dvc }: ProjectDraft): string[] {
+  if (dvc)
+    return [
+      '# The steps are the stages of dvc.yaml, as they stand there. Steps that are written here take the place of all of them;',
+      '# a model that a gate is to judge needs that: only here a step can say model: NAME.',
+      '# steps:',
+    ]
   const intro = '# Steps see only what deps names; a step whose inputs did not change is not run again.'
   if (steps.length > 0) return [intro, 'steps:', ...steps.flatMap(stepEntry)]
   return [

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -24,19 +24,19 @@ const filesIn = (roots: readonly string[], aheadMs = 3_600_000) =>
 let files = 0
 addressesConformance('addresses/files', async () => {
   const path = join(root, `file-${files++}.csv`)
-  let aheadMs = 0
+  let now = 0
   const addresses = new FileAddresses({
     roots: [root],
     mostBytes: 1_000_000,
-    clock: { now: () => Date.now() + aheadMs, sleep: async () => undefined },
+    clock: { now: () => now, sleep: async () => undefined },
   })
   return {
     addresses,
     address: pathToFileURL(path).href,
     write: async (content, { settled }) => {
-      aheadMs = settled ? 3_600_000 : 0
       await writeFile(`${path}.new`, content)
       await rename(`${path}.new`, path)
+      now = (await stat(path)).mtimeMs + (settled ? 3_600_000 : 0)
     },
     remove: () => rm(path),
   }

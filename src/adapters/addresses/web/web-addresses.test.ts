@@ -25,7 +25,7 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-const web = (stallMs = 5_000) => new WebAddresses({ mostBytes: 1_000_000, environment: {}, stallMs })
+const web = (stallMs = 120_000) => new WebAddresses({ mostBytes: 1_000_000, environment: {}, stallMs })
 
 /** `tags`: a server that answers conditional requests; else one that only says when a file was changed. */
 const place = (tags: boolean) => async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { EpochMs } from '../../../kernel/time.ts'
 import type { Clock } from '../../../ports/clock.ts'
 
@@ -13,10 +12,19 @@ export class SystemClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     for (let left = ms; left > 0 && !signal?.aborted; left -= longestTimerMs)
-      await sleep(Math.min(left, longestTimerMs), undefined, { signal }).catch(endedEarly)
+      await rest(Math.min(left, longestTimerMs), signal)
   }
 }
 
-function endedEarly(error: Error): void {
-  if (error.name !== 'AbortError') throw error
+/** Without an error for what is no error: loops are woken many times a second, and each would cost its stack's trace. */
+function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, ms)
+    signal?.addEventListener('abort', end, { once: true })
+  })
 }

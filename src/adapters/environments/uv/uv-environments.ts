@@ -279,7 +279,7 @@ export class UvEnvironments implements Environments {
     const all = await this.#interpreters
     const late = all.find(suits)
     if (late) return late
-    const versions = all.map((one) => one.version).join(', ') || 'none'
+    const versions = [...new Set(all.map((one) => one.version))].join(', ') || 'none'
     throw new AppError(
       'EnvironmentFailed',
       `No Python ${wanted ?? '3'} is on this machine; found: ${versions}.`,

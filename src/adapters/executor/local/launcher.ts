@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { AppError, bug } from '../../../kernel/errors.ts'
 import type { VeilDrawn, VeilMeans } from './veil.ts'
 
@@ -39,6 +40,9 @@ type Running = {
   started: Map<number, () => void>
 }
 
+/** The stream on which runners say that they ended. */
+const endings = 3
+
 /** Those of the system begin faster than one behind a shim. */
 const usualPythons = ['/usr/bin/python3', '/usr/local/bin/python3']
 
@@ -72,7 +76,7 @@ export class Launcher {
     const id = ++this.#last
     const gone = Promise.withResolvers<void>()
     const launched = new Promise<Launched>((resolve) => running.waiting.set(id, { resolve, gone }))
-    running.child.stdin!.write(`${JSON.stringify({ id, ...request })}\n`)
+    running.child.stdin!.write(`${id} ${JSON.stringify(request)}\n`)
     return this.whileHeld(launched)
   }
 
@@ -103,7 +107,9 @@ export class Launcher {
   #hold(): void {
     const { child } = this.#running ?? {}
     if (!child) return
-    for (const one of [child, child.stdin as Socket, child.stdout as Socket]) this.#holds > 0 ? one.ref() : one.unref()
+    const streams = [child.stdin, child.stdout, child.stdio[endings]] as Socket[]
+    const open = streams.filter(({ destroyed }) => !destroyed)
+    for (const one of [child, ...open]) this.#holds > 0 ? one.ref() : one.unref()
   }
 
   async #process(): Promise<Running> {
@@ -111,15 +117,17 @@ export class Launcher {
     const [python, ...args] = this.words
     // A session of its own: out of reach of the terminal's Ctrl-C.
     const env = this.#environment
-    const child = spawn(python!, args, { detached: true, stdio: ['pipe', 'pipe', 'inherit'], env, cwd: '/' })
+    const stdio: StdioOptions = ['pipe', 'pipe', 'inherit', 'pipe']
+    const child = spawn(python!, args, { detached: true, stdio, env, cwd: '/' })
     // Where no descriptor is left it has no streams either, and says so on the next turn.
     if (child.pid === undefined) throw this.#missing(await once(child, 'error').then(([error]) => error as Error))
     const running: Running = { child, veil: Promise.withResolvers(), waiting: new Map(), started: new Map() }
     this.#running = running
-    child.stdin.on('error', () => undefined)
-    createInterface({ input: child.stdout }).on('line', (line) => take(running, line))
+    child.stdin!.on('error', () => undefined)
+    for (const input of [child.stdout!, child.stdio[endings] as Readable])
+      createInterface({ input }).on('line', (line) => take(running, line))
     // Runners hold their end of it until their record stands: after the end of it nothing more begins.
-    child.stdout.once('close', () => this.#over(running))
+    child.stdout!.once('close', () => this.#over(running))
     child.once('exit', () => {
       if (this.#running === running) this.#running = undefined
     })
@@ -159,6 +167,12 @@ function take({ veil, waiting, started }: Running, line: string): void {
   const [word, number, ...rest] = line.split(' ')
   const id = Number(number)
   const one = waiting.get(id)
+  if (word === 'ended') {
+    // On another stream than the beginning: it may come before that.
+    const end = started.get(id) ?? one?.gone.resolve
+    end?.()
+    return
+  }
   waiting.delete(id)
   switch (word) {
     case 'veil':

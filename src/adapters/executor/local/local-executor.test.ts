@@ -56,7 +56,7 @@ describe('the local executor', () => {
     const dir = join(folder, 'lost')
     const pidFile = join(folder, 'lost.pid')
     await executor.start({ dir, cwd: folder, command: `echo $$ > ${pidFile}; sleep 60; true`, env })
-    await vi.waitFor(() => expect(readFileSync(pidFile, 'utf8')).toMatch(/\d\n/), 30_000)
+    await vi.waitFor(() => expect(readFileSync(pidFile, 'utf8')).toMatch(/\d\n/), 120_000)
     const adopter = new LocalExecutor({ launcher: launcherScript })
     const end = adopter.ended(dir)
     const state = await executor.observe(dir)
@@ -126,7 +126,7 @@ describe('the local executor', () => {
     )
     const { stdout } = spawnSync('sh', ['-c', `ulimit -n 60; exec "$0" "$1"`, process.execPath, program], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 200_000,
     })
     expect(stdout).toBe('EMFILE\n6\n')
   })
@@ -155,6 +155,41 @@ describe('the local executor', () => {
     expect(readFileSync(executor.logPath(first), 'utf8')).toBe('whole\n')
   })
 
+  it('counts the time of a command from its own start, however long its runner had waited for it', async () => {
+    await executor.start({ dir: join(folder, 'earlier'), cwd: folder, command: 'true', env })
+    await executor.ended(join(folder, 'earlier'))
+    await sleep(1_500)
+    const dir = join(folder, 'later')
+    const before = performance.now()
+    await executor.start({ dir, cwd: folder, command: 'sleep 60', env })
+    const usage = await executor.usage(dir)
+    // The kernel counts in hundredths of a second.
+    expect(usage!.elapsedMs).toBeLessThanOrEqual(performance.now() - before + 20)
+    await executor.kill(dir, 0)
+  })
+
+  it('leaves nobody behind who waits for a command when its process is killed', async () => {
+    const own = join(folder, 'launcher.py')
+    writeFileSync(own, readFileSync(launcherScript))
+    const program = join(folder, 'waits.ts')
+    writeFileSync(
+      program,
+      `import { LocalExecutor } from ${JSON.stringify(fileURLToPath(new URL('./local-executor.ts', import.meta.url)))}
+       const executor = new LocalExecutor({ launcher: ${JSON.stringify(own)} })
+       executor.prepare()
+       await executor.start(${JSON.stringify({ dir: join(folder, 'waits'), cwd: folder, command: 'true', env })})
+       await executor.ended(${JSON.stringify(join(folder, 'waits'))})
+       console.log('ended')
+       setInterval(() => {}, 1000)`,
+    )
+    const server = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await new Promise((done) => server.stdout.once('data', done))
+    const left = () => spawnSync('pgrep', ['-f', own], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean).length
+    await vi.waitFor(() => expect(left()).toBe(2), 30_000)
+    server.kill('SIGKILL')
+    await vi.waitFor(() => expect(left()).toBe(0), 30_000)
+  })
+
   it('carries each command out at most once, and says which, however often that process is killed meanwhile', async () => {
     const ran = join(folder, 'ran')
     let killed = 0
@@ -168,9 +203,10 @@ describe('the local executor', () => {
         killed++
       }
     }, 120)
-    const outcomes = await Promise.all(
-      Array.from({ length: 100 }, async (_, at) => {
-        await sleep(at * 10)
+    const hundred = (from: number) =>
+      Array.from({ length: 100 }, async (_, offset) => {
+        await sleep(offset * 10)
+        const at = from + offset
         const dir = join(folder, `often-${at}`)
         const begun = await executor.start({ dir, cwd: folder, command: `echo ${at} >> ${ran}`, env }).then(
           () => true,
@@ -180,10 +216,11 @@ describe('the local executor', () => {
         return begun
           ? (await executor.ended(dir)).code === 0
           : (await executor.observe(dir)).state === 'absent' && undefined
-      }),
-    )
+      })
+    const outcomes: (boolean | undefined)[] = []
+    // A machine that stood still for a while would carry all of them out between two kills.
+    while (killed < 2) outcomes.push(...(await Promise.all(hundred(outcomes.length))))
     clearInterval(killing)
-    expect(killed).toBeGreaterThan(1)
     const lines = readFileSync(ran, 'utf8').trim().split('\n').map(Number)
     expect(lines.toSorted((a, b) => a - b)).toEqual(outcomes.flatMap((ok, at) => (ok ? [at] : [])))
     expect(outcomes).not.toContain(false)
@@ -201,7 +238,7 @@ describe('the local executor', () => {
         .replaceAll('/unref', '/unref2'),
     )
     // As long as the command runs, if it were kept alive.
-    expect(spawnSync(process.execPath, [program], { timeout: 50_000 }).status).toBe(0)
+    expect(spawnSync(process.execPath, [program], { timeout: 200_000 }).status).toBe(0)
     await Promise.all([executor.kill(dir, 0), executor.kill(join(folder, 'unref2'), 0)])
     await sleep(0)
   })

@@ -18,7 +18,7 @@ import { type Launched, Launcher, type LaunchRequest } from './launcher.ts'
 import { giveUpMiddle, readGap } from './log-gap.ts'
 import {
   commandLineOf,
-  elapsedMsOf,
+  elapsedMsSince,
   isAlive,
   markName,
   type ProcessIdentity,
@@ -55,6 +55,10 @@ export class LocalExecutor implements Executor {
   }) {
     this.launcher = new Launcher(launcher, environment)
     this.hidden = hidden
+  }
+
+  prepare(): void {
+    void this.launcher.veil().catch(() => undefined)
   }
 
   async start(command: CommandSpec): Promise<void> {
@@ -134,7 +138,7 @@ export class LocalExecutor implements Executor {
       memoryBytes: now.memoryBytes,
       readBytes: now.readBytes,
       writtenBytes: now.writtenBytes,
-      elapsedMs: elapsedMsOf(journal.runner),
+      elapsedMs: elapsedMsSince(journal.sinceTicks),
     }
   }
 

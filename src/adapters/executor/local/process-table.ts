@@ -15,9 +15,9 @@ export function isAlive(process: ProcessIdentity): boolean {
 }
 
 /** By the clock that nobody sets: from boot on. */
-export function elapsedMsOf(process: ProcessIdentity): number {
+export function elapsedMsSince(ticks: number): number {
   const upSeconds = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
-  return Math.max(0, upSeconds * 1000 - Number(process.startTicks) * 10)
+  return Math.max(0, upSeconds * 1000 - ticks * 10)
 }
 
 /**

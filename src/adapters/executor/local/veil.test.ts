@@ -179,7 +179,7 @@ describe.skipIf(!veil.holds)('a command behind the veil', () => {
     const command = `trap 'echo saved > saved; exit 5' TERM; : > ready; while :; do sleep 0.02; done`
     await executor.start({ dir, cwd, command, env: { PATH: '/usr/bin:/bin' }, veil: { visible: [cwd] } })
     while (!existsSync(join(cwd, 'ready'))) await new Promise((done) => setTimeout(done, 5))
-    await executor.kill(dir, 5_000)
+    await executor.kill(dir, 120_000)
     expect(readFileSync(join(cwd, 'saved'), 'utf8')).toBe('saved\n')
     expect((await executor.ended(dir)).code).toBe(5)
   })

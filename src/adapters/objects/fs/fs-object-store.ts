@@ -1,5 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, constants, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import {
   chmod,
   copyFile,
@@ -17,6 +29,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
+import { mayDoAtOnce } from '../../../files/at-once.ts'
 import { type Digest, digestOf, isDigest } from '../../../kernel/digest.ts'
 import { bug } from '../../../kernel/errors.ts'
 import type {
@@ -82,8 +95,8 @@ export class FsObjectStore implements ObjectStore {
   }
 
   async putFile(path: string, { durable = 'now' }: PutOptions = {}): Promise<StoredObject> {
-    const { size } = await stat(path)
-    if (size <= blockBytes) return this.#putBytes(await readFile(path), durable)
+    const small = await readSmall(path)
+    if (small) return this.#putBytes(small, durable)
     // The copy is what is digested: the file may change while it is read.
     return this.#grow(
       async (copy) => {
@@ -175,18 +188,16 @@ export class FsObjectStore implements ObjectStore {
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = await orUnknown(readFile(this.#pathOf(digest)), digest)
-    const found = digestOf(bytes)
-    if (found !== digest) throw corruptObject(digest, found)
-    return bytes
+    const bytes = await orUnknown(readWhole(this.#pathOf(digest)), digest)
+    return sound(bytes, digest)
   }
 
   async materialise(digest: Digest, path: string, mode = 0o644): Promise<void> {
-    const size = await this.size(digest)
+    const small = await orUnknown(readSmall(this.#pathOf(digest)), digest)
     // Beside and renamed: never half a file, and what lies at the path (a symbolic link, say) is replaced, not followed.
     const beside = join(dirname(path), `.modelwright-${randomUUID()}`)
     try {
-      if (size <= blockBytes) copySmall(await this.read(digest), beside, mode)
+      if (small) copySmall(sound(small, digest), beside, mode)
       else await this.#copyVerified(digest, beside).then(() => chmod(beside, mode))
       renameSync(beside, path)
     } catch (error) {
@@ -225,7 +236,7 @@ export class FsObjectStore implements ObjectStore {
   async #putBytes(bytes: Buffer, durable: Durable, expected?: Digest): Promise<StoredObject> {
     const digest = digestOf(bytes)
     if (expected !== undefined && expected !== digest) throw differentBytes(expected, digest)
-    if (await this.#isSound(digest, bytes.length, durable)) return { digest, size: bytes.length }
+    if (await this.#isKept(digest, bytes, durable)) return { digest, size: bytes.length }
     if (durable === 'soon' && bytes.length <= blockBytes) return this.#putSmall(bytes, digest)
     const fill = async (path: string) => {
       await writeFile(path, bytes, { flag: 'wx', mode: 0o444, flush: durable === 'now' })
@@ -248,10 +259,10 @@ export class FsObjectStore implements ObjectStore {
   }
 
   /** Same bytes are already kept. Read again, because a put of the right bytes is the chance to mend altered ones. */
-  async #isSound(digest: Digest, size: number, durable: Durable): Promise<boolean> {
+  async #isKept(digest: Digest, bytes: Buffer, durable: Durable): Promise<boolean> {
     const path = this.#pathOf(digest)
-    const bytes = await readFile(path).catch(absentOrThrow)
-    if (bytes?.length !== size || digestOf(bytes) !== digest) return false
+    const kept = await readWhole(path).catch(absentOrThrow)
+    if (!kept?.equals(bytes)) return false
     // What collects unused objects may have taken it away just now.
     if (!(await this.#renew(path).then(() => true, absentOrThrow))) return false
     // Whoever put it may not have come so far yet, or had no need to.
@@ -359,7 +370,8 @@ export class FsObjectStore implements ObjectStore {
   /** Put just now: what collects unused objects goes by this time. */
   async #renew(path: string): Promise<void> {
     const now = new Date(await this.#nowMs())
-    await utimes(path, now, now)
+    if (mayDoAtOnce()) utimesSync(path, now, now)
+    else await utimes(path, now, now)
   }
 
   /** The file system's time, which may be another machine's: looked at now and then, counted on in between. */
@@ -394,6 +406,36 @@ export class FsObjectStore implements ObjectStore {
     const hex = digest.slice('sha256:'.length)
     return join(this.#root, 'sha256', hex.slice(0, 2), hex.slice(2))
   }
+}
+
+const atOnceBytes = 65_536
+
+/** Of what is larger than a block undefined. */
+async function readSmall(path: string): Promise<Buffer | undefined> {
+  const bytes = readAtOnce(path)
+  if (bytes) return bytes
+  const { size } = await stat(path)
+  return size <= blockBytes ? readFile(path) : undefined
+}
+
+const readWhole = async (path: string): Promise<Buffer> => readAtOnce(path) ?? readFile(path)
+
+/** Undefined of what is not small, or where many others were read just now. Whatever lies there, this never waits for it. */
+function readAtOnce(path: string): Buffer | undefined {
+  if (!mayDoAtOnce()) return undefined
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const facts = fstatSync(file)
+    return facts.isFile() && facts.size <= atOnceBytes ? readFileSync(file) : undefined
+  } finally {
+    closeSync(file)
+  }
+}
+
+function sound(bytes: Buffer, digest: Digest): Buffer {
+  const found = digestOf(bytes)
+  if (found !== digest) throw corruptObject(digest, found)
+  return bytes
 }
 
 /** At once: for a small file the ways to a thread and back take several times as long as the file. */

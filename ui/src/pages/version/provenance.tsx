@@ -33,7 +33,7 @@ type Props = {
 
 /** Where it came from and what it led to, in the order in which it happened. */
 export function Provenance({ project, own, story, promotion, rollout }: Props) {
-  const { commit, data, environment, run, verdict } = story
+  const { commit, data, environment, run, unisolated, verdict } = story
   return (
     <section className="card" aria-label="Provenance">
       <ol className="provenance">
@@ -46,6 +46,7 @@ export function Provenance({ project, own, story, promotion, rollout }: Props) {
             'not known'
           )}
           {commit && <Line>{commit.subject}</Line>}
+          {unisolated && <Line>not isolated: {unisolated.join(', ')} saw the whole checkout</Line>}
         </Station>
         <Station icon={Database} name="Data" known={data.length > 0}>
           {data.map(({ dataset, rows }) => (
