@@ -18,5 +18,5 @@ it.skipIf(!present && !required)(
     expect(status, stderr).toBe(0)
     expect(stderr).toMatch(/Ran 1\d tests/)
   },
-  240_000,
+  600_000,
 )

@@ -13,5 +13,5 @@ it.skipIf(!python)(
     expect(status, stderr).toBe(0)
     expect(stderr).toMatch(/Ran 9 tests/)
   },
-  120_000,
+  600_000,
 )

@@ -44,5 +44,5 @@ steps:
     expect(linesOf(seen)).toHaveLength(2)
     expect(pidOf(family, 'server')).toBe(server)
   },
-  240_000,
+  600_000,
 )

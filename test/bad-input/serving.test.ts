@@ -3,17 +3,18 @@ import { fastModelFiles } from '../crash/support/fast-model.ts'
 import { Load } from '../crash/support/load.ts'
 import { Family } from '../journeys/support/family.ts'
 import { Project } from '../journeys/support/project.ts'
-import { requirements } from '../journeys/support/sorter.ts'
+import { prepareEnvironment, requirements } from '../journeys/support/sorter.ts'
 import { testPython } from '../support/python.ts'
 import { sendRaw } from './raw.ts'
 
 const python = testPython()
 
-describe.skipIf(!python)('a deployment that serves version 1', { timeout: 300_000 }, () => {
+describe.skipIf(!python)('a deployment that serves version 1', { timeout: 600_000 }, () => {
   let family: Family
   let project: Project
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
+    await prepareEnvironment(family)
     project = await Project.connect(family, 'served', {
       ...fastModelFiles('served', 1, {
         python: 'python: { requirements: requirements.txt }',
@@ -23,7 +24,7 @@ describe.skipIf(!python)('a deployment that serves version 1', { timeout: 300_00
     })
     await project.succeeded((await project.push('model 1')).commit)
     await project.serves(1)
-  }, 180_000)
+  }, 600_000)
   afterAll(() => family?.stop())
 
   const nextModel = async (model: string) => {
@@ -84,7 +85,7 @@ describe.skipIf(!python)('a deployment that serves version 1', { timeout: 300_00
     await nextModel('3')
     await project.eventually('the canary has begun', async () => (await project.deployment()).rollout?.state === 'step')
     family.clock.turn(-86_400_000)
-    await project.eventually('version 3 serves', async () => (await project.deployment()).serving?.version === 3)
+    await project.serves(3)
     const told = await load.stop()
     expect(told.filter(({ status }) => status !== 200)).toEqual([])
     const [newest] = (await project.deployment()).rollouts

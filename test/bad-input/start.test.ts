@@ -19,7 +19,7 @@ function modelwright(...words: string[]): Promise<Ended> {
     cwd: folder,
     env: { PATH: process.env.PATH },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 200_000,
   })
   let said = ''
   for (const stream of [child.stdout, child.stderr])
@@ -121,7 +121,7 @@ describe.skipIf(!mounted)('a data folder on a disk of 1 MB', () => {
        for (let line = 0; line < 1000; line++) log.error({ line, text: 'x'.repeat(1000) }, 'a pass failed')
        setTimeout(() => { log.error('again'); writeFileSync(${JSON.stringify(join(folder, 'lived'))}, '') }, 50)`,
     )
-    const { status } = spawnSync(process.execPath, [script], { stdio: ['ignore', log, 'inherit'], timeout: 60_000 })
+    const { status } = spawnSync(process.execPath, [script], { stdio: ['ignore', log, 'inherit'], timeout: 200_000 })
     expect(status).toBe(0)
     expect(existsSync(join(folder, 'lived'))).toBe(true)
   })

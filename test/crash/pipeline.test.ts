@@ -5,7 +5,7 @@ import { OwnServer } from './support/kill.ts'
 
 // The small sister of `npm run torture -- pipeline`.
 
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 let server: OwnServer

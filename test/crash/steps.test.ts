@@ -183,7 +183,7 @@ steps:
   }
   for (const { id, state } of await project.executions())
     if (state === 'running') await family.client(cancelExecution, { params: { id } })
-  await project.eventually('no step is left', async () => (await stepProcesses(family)).length === 0, 60_000)
+  await project.eventually('no step is left', async () => (await stepProcesses(family)).length === 0, 120_000)
 })
 
 const earlyFile = (seen: string, index: number) => `project: cancel-early
@@ -194,4 +194,4 @@ steps:
 
 it('carries every step out exactly once through kills at random moments, and leaves nothing behind', async () => {
   await huntSteps(family, server, { name: 'hunted', kills: 8, seed: 7, longestMs: 1_500 })
-}, 240_000)
+}, 600_000)

@@ -116,12 +116,13 @@ describe('a push that cannot be judged', () => {
   it('in time is refused, and does not hold up the next one', async () => {
     let stuck = true
     const planPush = async () => (stuck ? new Promise<string[]>(() => {}) : ['planned'])
-    const server = await start({ planPush, http: { answerWithinMs: 3_000 } })
+    const server = await start({ planPush, http: { answerWithinMs: 1_000 } })
     const copy = await workingCopy()
     const result = await git(copy, 'push', server.remote('demo'), 'main')
     expect(result.code).toBe(1)
-    expect(result.output).toContain('no answer within 3 s')
+    expect(result.output).toContain('no answer within 1 s')
     stuck = false
+    server.http.answerWithinMs = 120_000
     expect(await git(copy, 'push', server.remote('demo'), 'main')).toMatchObject({ code: 0 })
   })
 

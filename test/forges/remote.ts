@@ -71,7 +71,7 @@ export async function startRemote(
     if (meeting && request.method === 'POST' && request.url.endsWith('/git-receive-pack')) await meeting()
   })
   mountEndpoints(app, projectEndpoints(projects))
-  gitHttp(app, {
+  const http: GitHttpParts = {
     projects,
     repositories,
     pushes,
@@ -80,7 +80,8 @@ export async function startRemote(
     searchPath,
     log,
     ...options.http,
-  })
+  }
+  gitHttp(app, http)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as { port: number }
   return {
@@ -89,6 +90,7 @@ export async function startRemote(
     folder,
     projects,
     repositories,
+    http,
     port,
     time,
     url: `http://127.0.0.1:${port}`,

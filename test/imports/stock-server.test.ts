@@ -53,7 +53,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     `)
     while (!(await fetch(`${source}/health`).catch(() => undefined))?.ok) await sleep(200)
     await session.run(`fill('${source}')`)
-  }, 180_000)
+  }, 600_000)
   afterAll(async () => {
     await session?.end()
     if (stock?.pid) process.kill(-stock.pid, 'SIGKILL')
@@ -67,7 +67,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     expect(code).toBe(0)
     expect(await everything(url)).toEqual(await everything(source))
     await at.kill('ours')
-  }, 120_000)
+  }, 600_000)
 
   it('its database and its artifacts’ folder give the same as the server itself', async () => {
     const url = await at.server('from-files')
@@ -75,7 +75,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     expect(code).toBe(0)
     expect(await everything(url)).toEqual(await everything(source))
     await at.kill('from-files')
-  }, 120_000)
+  }, 600_000)
 
   const server = process.env[postgresVariable]
   it.skipIf(!server)(
@@ -94,7 +94,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
       expect(await everything(url)).toEqual(await everything(source))
       await at.kill('from-postgres')
     },
-    120_000,
+    600_000,
   )
 })
 

@@ -6,7 +6,7 @@ import { standInConda } from '../../src/adapters/environments/uv/testing/stand-i
 import { Family } from './support/family.ts'
 import { nodeOf, Project } from './support/project.ts'
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'modelwright-conda-'))
 const path = process.env.PATH

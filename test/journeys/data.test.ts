@@ -12,10 +12,10 @@ import { listVersions } from '../../src/lineage/lineage-contract.ts'
 import { killAndAwait } from '../crash/support/kill.ts'
 import { testPython } from '../support/python.ts'
 import { Family } from './support/family.ts'
-import { nodeOf, Project, statesOf } from './support/project.ts'
+import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
 import { prepareEnvironment, sorterProject } from './support/sorter.ts'
 
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 /** What lies at addresses: by its path a text with a tag, or what answers. */
 type Files = Map<string, string | RequestListener>
@@ -60,6 +60,10 @@ steps:
 `,
 })
 
+/** Without the data itself: where the machine stands still for five seconds, a push leaves also the quickest to the execution. */
+const stepsOf = (execution: Execution) =>
+  Object.fromEntries(Object.entries(statesOf(execution)).filter(([id]) => !id.startsWith('data:')))
+
 const again = async (project: Project, commit: string) => {
   const { execution } = await family.client(startExecution, { params: { project: project.name }, body: { commit } })
   return project.endOf(execution.id)
@@ -70,9 +74,9 @@ describe('data at an address', () => {
     files.set('/rows.csv', 'b\na\n')
     const project = await Project.connect(family, 'web', sorting('web', `${url}/rows.csv`))
     const { commit, output } = await project.push('one')
-    expect(output).toMatch(/sort +runs/)
+    expect(output).toMatch(/sort +(runs|decided after data:rows)/)
     const first = await project.succeeded(commit)
-    expect(statesOf(first)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'succeeded' })
+    expect(stepsOf(first)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'succeeded' })
     expect(first.data).toEqual([
       {
         dataset: 'rows',
@@ -84,14 +88,14 @@ describe('data at an address', () => {
     ])
     expect(sent).toEqual(['/rows.csv'])
 
-    expect(statesOf(await again(project, commit))).toEqual({ sort: 'reused', count: 'reused', other: 'reused' })
+    expect(stepsOf(await again(project, commit))).toEqual({ sort: 'reused', count: 'reused', other: 'reused' })
     expect(sent).toEqual(['/rows.csv'])
 
     files.set('/rows.csv', 'c\nb\na\n')
     const explained = await family.client(explainStep, { params: { project: 'web' }, body: { commit, step: 'sort' } })
     expect(explained.lines.join('\n')).toMatch(/data rows changed \([0-9a-f]+ → [0-9a-f]+\)/)
     const second = await again(project, commit)
-    expect(statesOf(second)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'reused' })
+    expect(stepsOf(second)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'reused' })
     expect(await project.log(second.id, 'count')).toBe('3\n')
     expect(sent).toEqual(['/rows.csv', '/rows.csv'])
   })
@@ -105,7 +109,7 @@ describe('data at an address', () => {
     const before = Date.now()
     const { commit, output } = await project.push('one')
     // For ever, if the push waited for what the server holds back.
-    expect(Date.now() - before).toBeLessThan(60_000)
+    expect(Date.now() - before).toBeLessThan(150_000)
     expect(output).toContain('takes longer than 5 s: it is fetched first')
     expect(output).toMatch(/sort +decided after data:rows/)
     const started = await project.started(commit)
@@ -211,7 +215,7 @@ describe('data at an address', () => {
     const body = { commit, sample: 0.1 }
     const { execution } = await family.client(startExecution, { params: { project: 'many' }, body })
     const part = await project.endOf(execution.id)
-    expect(statesOf(part)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'reused' })
+    expect(stepsOf(part)).toEqual({ sort: 'succeeded', count: 'succeeded', other: 'reused' })
     const counted = Number(await project.log(part.id, 'count'))
     expect(counted).toBeGreaterThan(20)
     expect(counted).toBeLessThan(90)
@@ -223,7 +227,7 @@ describe('data at an address', () => {
     await symlink('/etc/hostname', join(dataRoot, 'out.csv'))
     const project = await Project.connect(family, 'files', sorting('files', `file://${dataRoot}/rows.csv`))
     const { commit } = await project.push('one')
-    expect(statesOf(await project.succeeded(commit))).toEqual({
+    expect(stepsOf(await project.succeeded(commit))).toEqual({
       sort: 'succeeded',
       count: 'succeeded',
       other: 'succeeded',
@@ -274,7 +278,7 @@ const python = testPython()
 describe.skipIf(!python)('a model made of data at an address', { timeout: 600_000 }, () => {
   it('is made again from what lay there then', async () => {
     await prepareEnvironment(family)
-    const { 'data/fruits.csv': fruits, ...sorter } = sorterProject('orchard')
+    const { 'data/fruits.csv': fruits, ...sorter } = sorterProject('orchard', { byMlflow: true })
     files.set('/fruits.csv', fruits!)
     const project = await Project.connect(family, 'orchard', {
       ...sorter,

@@ -12,7 +12,7 @@ import {
 import { Family } from './support/family.ts'
 import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {
@@ -147,8 +147,10 @@ it('never runs two steps of one mutex at once, in whichever executions', async (
 
 it('starts no more than the machine has room for', async () => {
   const seen = witness('weights')
+  // Each waits for another one, and then for those that must not come.
+  const two = `while [ $(grep -c in ${seen}) -lt 2 ]; do sleep 0.02; done`
   const step = (n: number) =>
-    `  s${n}: { run: "echo in >> ${seen}; sleep 0.2; echo out >> ${seen}; echo ${n}", resources: { cpu: 2 } }\n`
+    `  s${n}: { run: "echo in >> ${seen}; ${two}; sleep 0.2; echo out >> ${seen}; echo ${n}", resources: { cpu: 2 } }\n`
   const project = await connect('weights', [1, 2, 3, 4].map(step).join(''))
   await project.succeeded((await project.push('one')).commit)
   let [now, most] = [0, 0]
@@ -177,7 +179,7 @@ it('carries on what failed: the same commit and parameters, nothing that ended w
 })
 
 it('cancels a fan-out whole', async () => {
-  const project = await connect('stopped', eachOf('').replace('run: echo', 'run: sleep 30; echo'), {
+  const project = await connect('stopped', eachOf('').replace('run: echo', 'run: sleep 600; echo'), {
     'list.json': '[{"name":"eu","depth":3},{"name":"us","depth":5}]',
   })
   const { id } = await project.started((await project.push('one')).commit)

@@ -16,7 +16,7 @@ import { tumourProject } from './support/tumour.ts'
 const python = testPython()
 
 // Journeys with real models: from a push to what production answers.
-describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () => {
+describe.skipIf(!python)('from a push to production', { timeout: 600_000 }, () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
@@ -202,10 +202,12 @@ describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () =
     const after = await Promise.all([1, 2, 3, 4, 5, 6].map(() => project.predict([{ size: 300, weight: 120 }])))
     expect(after.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200])
 
-    const [revert] = (await project.promotions()).filter(({ kind }) => kind === 'revert')
-    expect(revert).toMatchObject({ state: 'proposed', version: 1, waitsForPerson: true })
-    expect(await project.remoteBranches()).toContain(revert!.proposalBranch)
-    expect(await project.remoteFile('modelwright.yaml', revert!.proposalBranch)).toContain(revert!.digest)
+    const revert = await project.eventually('the revert is proposed on a branch', async () => {
+      const found = (await project.promotions()).find(({ kind, state }) => kind === 'revert' && state === 'proposed')
+      return found && (await project.remoteBranches()).includes(found.proposalBranch) && found
+    })
+    expect(revert).toMatchObject({ version: 1, waitsForPerson: true })
+    expect(await project.remoteFile('modelwright.yaml', revert.proposalBranch)).toContain(revert.digest)
 
     // Neither time nor another commit tries it again.
     family.clock.turn(2 * 3_600_000)
@@ -217,7 +219,7 @@ describe.skipIf(!python)('from a push to production', { timeout: 420_000 }, () =
     expect(await project.deployment()).toMatchObject({ state: 'stalled', serving: { version: 1 } })
 
     await project.git('fetch', '-q', 'modelwright')
-    const merged = await project.git('merge', '-q', '--no-edit', `modelwright/${revert!.proposalBranch}`)
+    const merged = await project.git('merge', '-q', '--no-edit', `modelwright/${revert.proposalBranch}`)
     expect(merged.code, merged.output).toBe(0)
     expect((await project.tryPush()).code).toBe(0)
     await project.serves(1)

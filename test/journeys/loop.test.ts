@@ -12,7 +12,7 @@ import { prepareEnvironment, requirements, sorterProject } from './support/sorte
 
 const python = testPython()
 
-describe.skipIf(!python)('what happens after the promotion', { timeout: 420_000 }, () => {
+describe.skipIf(!python)('what happens after the promotion', { timeout: 600_000 }, () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
@@ -59,7 +59,10 @@ describe.skipIf(!python)('what happens after the promotion', { timeout: 420_000 
       ['size', 'drift'],
       ['weight', 'no drift'],
     ])
-    const asked = await retraining(project)
+    const asked = await project.eventually('the alert is a cause', async () => {
+      const seen = await retraining(project)
+      return seen.open.length > 0 && seen
+    })
     expect(asked.retrainings).toEqual([])
     expect(asked.open).toMatchObject([{ outcome: 'wait' }])
     expect(asked.open[0]!.reasons.join()).toContain('0 of at least 30 rows')
@@ -92,7 +95,10 @@ describe.skipIf(!python)('what happens after the promotion', { timeout: 420_000 
     for (let looks = 0; looks < 10; looks++) await pass(10_000)
     expect((await retraining(project)).retrainings).toHaveLength(1)
     expect(await project.executions()).toHaveLength(executions)
-    expect((await family.client(listAlerts, { query: { project: 'orchard', state: 'open' } })).items).toEqual([])
+    await project.eventually('no alert is open', async () => {
+      const { items } = await family.client(listAlerts, { query: { project: 'orchard', state: 'open' } })
+      return items.length === 0
+    })
 
     // A schedule starts once for a due time; the same data gives the same model, which is no new version.
     await pass(86_400_000)

@@ -4,7 +4,7 @@ import { nodeOf, Project } from './support/project.ts'
 
 // A notebook in an environment of its own from the package registry: the longest way that a `notebook:` step goes.
 
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -10,7 +10,7 @@ import { type Execution, type Files, nodeOf, Project, statesOf } from './support
 // Journeys that need no Python: every step is a line for sh.
 
 // On a busy machine a deadline says more than a time-out, so it comes first.
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {
@@ -174,7 +174,7 @@ steps:
   for (const node of ['well', 'badly']) {
     expect(await project.log(execution.id, node)).toMatch(/child/)
     const left = () => processesOf(join(family.dataDir, 'work', execution.id, node))
-    await project.eventually(`the child of ${node} ends`, async () => (await left()).length === 0, 30_000)
+    await project.eventually(`the child of ${node} ends`, async () => (await left()).length === 0, 120_000)
   }
 })
 

@@ -6,7 +6,7 @@ import { type Execution, nodeOf, Project } from './support/project.ts'
 
 // A step that scores a table with the model of its own pipeline; the model is one of ONNX, so no Python takes part.
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -6,11 +6,12 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { getExecution } from '../../src/executions/executions-contract.ts'
 import type { OutputOf } from '../../src/kernel/route.ts'
 import { terminal } from '../cli/terminal.ts'
+import { freePort } from '../support/free-ports.ts'
 
 // For each thing that can change: whether the step runs again, and what it says. Each change is made on top of the one before it;
 // docs/cache.md shows the table beside what others do.
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 type Pipeline = {
   run: string
@@ -65,7 +66,9 @@ beforeAll(async () => {
     'src/pkg/helper.py': 'number = 1\n',
     'src/pkg/neighbour.py': 'other = 1\n',
   })
-  url = await at.startServer({ STALENESS_DECLARED: 'one', STALENESS_UNDECLARED: 'one' })
+  // It is started again on it.
+  const port = String(await freePort())
+  url = await at.startServer({ STALENESS_DECLARED: 'one', STALENESS_UNDECLARED: 'one' }, port)
   expect(await at.mw(['init'])).toMatchObject({ code: 0 })
   expect(await pushed()).toMatchObject({ state: 'succeeded', decision: { reasons: ['first time'] } })
 })
@@ -238,6 +241,7 @@ it('is explained by a command, against the nearest result or the execution that 
   const { out } = await at.mw(['explain', 'train', '--at', 'HEAD'])
   expect(out).toMatch(/^train at [0-9a-f]{12}: reused\n {2}nothing that it takes has changed\n/)
   expect(out).toMatch(/^from execution [0-9a-f-]{36} of commit [0-9a-f]{12}, \d{4}-/m)
+  expect(out).toMatch(/^it ran there because \(since [0-9a-f]{8} at [0-9a-f]{8}\)\n {2}another commit/m)
   expect(out).toMatch(/^ {2}file +src\/churn\/model\.py {2}[0-9a-f]{12} {2}imported by scripts\/score\.py$/m)
   expect(out).toMatch(/^ {2}environment +Python 3\.\d+\.\d+, lock [0-9a-f]{12}$/m)
   const told = await at.json('explain', 'train', '--against', 'latest~29')

@@ -109,6 +109,21 @@ describe('what a step did not declare', () => {
     expect(statesOf(execution)).toEqual({ peep: 'succeeded' })
   })
 
+  it.skipIf(!veil.holds)('is named where a step fails on a path outside its workspace', async () => {
+    const { execution } = await carriedOut('beyond', { 'a.txt': 'a\n' }, [
+      `written: { run: 'echo x > ../planted' }`,
+      `wrong: { run: 'cat /nowhere/at/all.txt' }`,
+      `free: { run: 'cat ${family.dataDir}/run/nothing', isolated: false }`,
+    ])
+    expect(nodeOf(execution, 'written').error).toMatchObject({
+      code: 'OutsideWorkspace',
+      message: expect.stringContaining(`"${workOf(execution, 'written')}/planted" lies outside its workspace`),
+      next: expect.stringContaining('outs:'),
+    })
+    expect(nodeOf(execution, 'wrong').error).toMatchObject({ code: 'StepFailed' })
+    expect(nodeOf(execution, 'free').error).toMatchObject({ code: 'StepFailed' })
+  })
+
   it('is told of where it was written, and thrown away', async () => {
     const { execution, project } = await carriedOut('stray', {}, [
       `one: { run: 'mkdir d; echo 1 > d/lost.csv; echo 2 > kept', outs: [kept] }`,

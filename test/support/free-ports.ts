@@ -10,7 +10,9 @@ export async function freePorts(count: number): Promise<number[]> {
   for (let tries = 0; tries < 100; tries++) {
     const first = lowest + part * width + Math.floor(Math.random() * (width - count))
     const ports = Array.from({ length: count }, (_, index) => first + index)
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return ports
+    if (ports.some((port) => given.has(port)) || !(await Promise.all(ports.map(isFree))).every(Boolean)) continue
+    for (const port of ports) given.add(port)
+    return ports
   }
   throw new Error(`No free port was found between ${lowest} and ${lowest + parts * width}.`)
 }
@@ -23,6 +25,8 @@ export async function freePort(): Promise<number> {
 const lowest = 20_000
 const width = 3_000
 const parts = 4
+/** Nobody may listen on one yet. */
+const given = new Set<number>()
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -112,7 +112,7 @@ export function writeLightPython(path: string): void {
   chmodSync(path, 0o755)
 }
 
-export async function until(what: string, holds: () => boolean, ms = 60_000): Promise<void> {
+export async function until(what: string, holds: () => boolean, ms = 180_000): Promise<void> {
   for (const end = Date.now() + ms; !holds(); await sleep(10))
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`)
 }

@@ -13,12 +13,24 @@ export const postgresVariable = 'MODELWRIGHT_TEST_POSTGRES'
 /** What this run of the tests has in common. */
 export const runVariable = 'MODELWRIGHT_TEST_RUN'
 
+/** vitest's global set-up: what all test files share, gone afterwards. */
+export default async function setUp(): Promise<() => Promise<void>> {
+  const run = randomUUID().replaceAll('-', '')
+  process.env[runVariable] = run
+  const stopPostgres = await startPostgres()
+  return async () => {
+    await stopPostgres?.()
+    // test/journeys/support/shared-environment.ts
+    for (const suffix of ['', '.building'])
+      await rm(join(tmpdir(), `modelwright-environment-${run}${suffix}`), { recursive: true, force: true })
+  }
+}
+
 /**
- * vitest's global set-up: one PostgreSQL of Debian's packages for all test files, in a folder of its own, gone afterwards.
+ * One PostgreSQL of Debian's packages for all test files, in a folder of its own, gone afterwards.
  * A server that is there already may be named by the variable.
  */
-export default async function startPostgres(): Promise<(() => Promise<void>) | undefined> {
-  process.env[runVariable] = randomUUID().replaceAll('-', '')
+async function startPostgres(): Promise<(() => Promise<void>) | undefined> {
   if (process.env[postgresVariable] !== undefined) return undefined
   const binaries = postgresBinaries()
   if (!binaries) {
@@ -110,8 +122,8 @@ async function answering(url: string): Promise<void> {
       await client.connect()
       return
     } catch (error) {
-      // A minute: on a busy machine it may have much to recover.
-      if (attempt === 1_200) throw error
+      // Three minutes: on a busy machine it may have much to recover.
+      if (attempt === 3_600) throw error
       await sleep(50)
     } finally {
       await client.end().catch(() => undefined)

@@ -5,7 +5,7 @@ import { type Browser, hasChromium, openBrowser } from './browser.ts'
 import { type FixtureServer, ownerToken, startFixtureServer } from './fixture-server.ts'
 import { project, scenarios } from './scenarios.ts'
 
-const polled = { timeout: 30_000 }
+const polled = { timeout: 60_000 }
 
 describe.skipIf(!hasChromium())('Live', () => {
   let browser: Browser

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 
-const script = readFileSync(fileURLToPath(new URL('./log_model.py', import.meta.url)), 'utf8')
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+const script = read('../../support/log_files.py') + read('./log_model.py')
 
 /** A project whose only step logs a model within a fraction of a second; its model has the project's name. `model`: VALUE [ABOVE] of log_model.py. */
 export const fastModelFiles = (project: string, model: number | string, { python = '', rollout = '' } = {}) => ({

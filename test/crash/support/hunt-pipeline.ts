@@ -73,7 +73,7 @@ export async function huntPipeline(
     await project.eventually(
       'no process of a step is left',
       async () => (await stepProcesses(family)).length === 0,
-      30_000,
+      120_000,
     )
   }
   return { rounds: round, deeds: done }

@@ -43,8 +43,11 @@ export async function huntPromotions(
       return state.declared?.version === model && state.promotions.length === model
     })
   }
-  // The loops would do now what they wrongly still had in mind.
   await server.restart()
+  await project.eventually('each promotion is committed', async () =>
+    (await standingOf(project)).promotions.every(({ state }) => state === 'committed'),
+  )
+  // The loops would do now what they wrongly still had in mind.
   await sleep(1_500)
   const { promotions, declared, trailers, text, head } = await standingOf(project)
   const numbers = Array.from({ length: models }, (_, index) => index + 1)

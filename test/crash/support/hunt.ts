@@ -46,7 +46,7 @@ export async function huntSteps(
   await project.eventually(
     'no process of a step is left',
     async () => (await stepProcesses(family)).length === 0,
-    30_000,
+    120_000,
   )
   const work = join(family.dataDir, 'work', execution.id)
   expect(readdirSync(work).sort()).toEqual([...steps].sort())

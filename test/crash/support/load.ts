@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Project } from '../../journeys/support/project.ts'
 
-export type Told = { at: number; status: number; id: string; value?: unknown; message?: string }
+export type Told = { began: number; at: number; status: number; id: string; value?: unknown; message?: string }
 
-const clients = 4
+export const clients = 4
 /** Longer than a model may take to be loaded on a busy machine, while requests wait. */
 const patienceMs = 90_000
 
@@ -32,6 +32,7 @@ export class Load {
 
   async #ask(): Promise<void> {
     while (!this.#stopped) {
+      const began = Date.now()
       const answered = this.#project.predict([{ x: this.#x }]).then(
         ({ status, id, body }) => ({ status, id, value: body.predictions?.[0], message: JSON.stringify(body) }),
         () => ({ status: 0, id: '' }),
@@ -41,7 +42,7 @@ export class Load {
         answered,
         sleep(patienceMs, { status: -1, id: '' }, { signal: silence.signal, ref: false }),
       ]).finally(() => silence.abort())
-      this.told.push({ at: Date.now(), ...told })
+      this.told.push({ began, at: Date.now(), ...told })
       // Few enough that one page of the log (1,000 rows) holds all of a test, on however fast a machine.
       await sleep(told.status === 200 ? 100 : 50)
     }

@@ -32,7 +32,7 @@ export class ServerProcess {
   }
 
   async ready(): Promise<void> {
-    for (let attempt = 0; attempt < 1_800; attempt++) {
+    for (let attempt = 0; attempt < 3_600; attempt++) {
       if (this.#child?.exitCode != null) throw new Error(`the server ended with ${this.#child.exitCode}`)
       if (
         await fetch(`${this.url}/health`).then(

@@ -14,7 +14,7 @@ type Wish<T> = {
 const pollMs = 100
 
 /** Waits for what a user would see on the next look. On two busy cores a minute is soon over: deadlines are for what hangs. */
-export async function eventually<T>(what: string, { look, explain, withinMs = 180_000 }: Wish<T>): Promise<T> {
+export async function eventually<T>(what: string, { look, explain, withinMs = 480_000 }: Wish<T>): Promise<T> {
   const deadline = Date.now() + withinMs
   let problem: unknown
   while (Date.now() < deadline) {

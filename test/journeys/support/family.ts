@@ -11,7 +11,7 @@ import { freePorts } from '../../support/free-ports.ts'
 import { eventually } from './eventually.ts'
 
 const program = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
-const readyWithinMs = 60_000
+const readyWithinMs = 180_000
 const endWithinMs = 30_000
 
 /** Server and gateway as `modelwright up` starts them, on a data folder of their own, with a clock that the test turns. */
@@ -39,7 +39,7 @@ export class Family {
     this.#supervisor = spawn(
       process.execPath,
       [...nodeFlags, program, ...words.map(String), '--clock-file', clockFile, '--log-level', 'info', ...settings],
-      { cwd: folder, env: processEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: folder, env: processEnvironment(folder), stdio: ['ignore', 'pipe', 'pipe'] },
     )
     this.#watchdog = watchdogOf(this.#supervisor)
     for (const stream of [this.#supervisor.stdout!, this.#supervisor.stderr!])
@@ -86,7 +86,7 @@ export class Family {
   cli(cwd: string, ...words: string[]): Promise<{ code: number; out: string; err: string }> {
     const child = spawn(process.execPath, [...nodeFlags, program, '--data-dir', this.dataDir, ...words], {
       cwd,
-      env: processEnvironment(),
+      env: processEnvironment(this.folder),
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const said = { out: '', err: '' }
@@ -138,12 +138,12 @@ const watchdogOf = ({ pid }: ChildProcess): ChildProcess =>
   })
 
 /** Without the settings of whoever runs the tests, except for where packages come from. */
-function processEnvironment(): NodeJS.ProcessEnv {
+function processEnvironment(folder: string): NodeJS.ProcessEnv {
   const foreign = /^(MODELWRIGHT_(?!UV_CACHE_DIR$)|MLFLOW_|VITEST|GIT_|NODE_OPTIONS$|NODE_ENV$)/
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
-  // A person's own commands do not come to a test's server.
+  // A person's own commands do not come to a test's server, and one test's not to another's.
   // No converter's environment is made unless a test asks for it with --convert auto.
-  return { ...env, XDG_STATE_HOME: join(tmpdir(), 'modelwright-journeys-state'), MODELWRIGHT_CONVERT: 'off' }
+  return { ...env, XDG_STATE_HOME: join(folder, 'state'), MODELWRIGHT_CONVERT: 'off' }
 }
 
 /** Processes whose command line, folder or step mark lies in the folder. */

@@ -15,7 +15,7 @@ export const faults = {
 
 /** `example`: the model is logged with an input example, so that two of it can be asked the same. */
 export function mixtureProject(project: string, fault: keyof typeof faults, { example = false } = {}): Files {
-  const files = sorterProject(project)
+  const files = sorterProject(project, { byMlflow: example })
   return {
     ...files,
     'requirements.txt': requirements,

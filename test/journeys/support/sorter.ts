@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs'
 import type { Family } from './family.ts'
 import { type Files, Project } from './project.ts'
+import { withSharedEnvironment } from './shared-environment.ts'
 
 // A small true project: fruits are sorted by size. Its data has no fruit between 40 and 60, so it learns a threshold of 50.
 
 /** The very list that the tests' own Python was made from, so that every wheel is in the cache. */
 export const requirements = readFileSync(new URL('../../requirements.txt', import.meta.url), 'utf8')
 
-/** Makes the environment that all projects of a file share, before their deadlines begin: on a busy machine it takes minutes. */
-export async function prepareEnvironment(family: Family): Promise<void> {
+/** The environment that all projects of a file share, before their deadlines begin: on a busy machine it takes minutes. */
+export const prepareEnvironment = (family: Family): Promise<void> =>
+  withSharedEnvironment(family.dataDir, () => buildEnvironment(family))
+
+async function buildEnvironment(family: Family): Promise<void> {
   const project = await Project.connect(family, 'environment', {
     'requirements.txt': requirements,
     'modelwright.yaml': `project: environment
@@ -31,6 +35,8 @@ type Options = {
   shift?: number
   /** The model raises for larger fruits. */
   moodyAbove?: number
+  /** Logged by mlflow itself, whose import takes longer than all else here. */
+  byMlflow?: boolean
   data?: string
   gate?: string
   total?: string
@@ -43,8 +49,8 @@ export function sorterProject(project: string, options: Options = {}): Files {
   return {
     'requirements.txt': requirements,
     'data/fruits.csv': fruits(),
-    'src/train.py': train,
-    'src/sorter.py': sorter,
+    'src/train.py': options.byMlflow ? learning + logByMlflow : logFiles + learning + logByHand,
+    'src/sorter.py': options.byMlflow ? sorterOfMlflow : sorter,
     'src/evaluate.py': evaluate,
     'modelwright.yaml': `# Sorts fruits.
 project: ${project}
@@ -90,11 +96,7 @@ def held_out(row):
     return int(hashlib.sha256(row["id"].encode()).hexdigest()[:8], 16) % 10 < 3
 `
 
-const train = `import csv, hashlib, json, os
-
-import mlflow
-from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, Schema
+const learning = `import csv, hashlib, json, os
 ${heldOut}
 
 def learn(rows):
@@ -106,6 +108,21 @@ def learn(rows):
 params = json.loads(os.environ["MODELWRIGHT_PARAMS"])
 rows = [row for row in csv.DictReader(open(os.environ["MODELWRIGHT_DATA_FRUITS"])) if not held_out(row)]
 facts = {"threshold": learn(rows) + params["shift"], "moody_above": params["moody_above"]}
+print("learnt", facts)
+`
+
+const logFiles = readFileSync(new URL('../../support/log_files.py', import.meta.url), 'utf8')
+const logByHand = `inputs = [{"type": "double", "name": name, "required": True} for name in ("size", "weight")]
+files = {"artifacts/facts.json": json.dumps(facts), "code/sorter.py": open("src/sorter.py").read()}
+log_metric("rows", len(rows))
+log_metric("threshold", facts["threshold"])
+log_files("sorter", "sorter", "artifacts/facts.json", (inputs, [{"type": "string", "required": True}]), files)
+`
+const logByMlflow = `
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+
 json.dump(facts, open("facts.json", "w"))
 with mlflow.start_run():
     mlflow.log_metric("rows", len(rows))
@@ -119,10 +136,26 @@ with mlflow.start_run():
         ),
         pip_requirements=[],
     )
-print("learnt", facts)
 `
 
+const answers = `        if (model_input["size"] > self.facts["moody_above"]).any():
+            raise ValueError("such fruits do not exist")
+        return ["big" if size >= self.facts["threshold"] else "small" for size in model_input["size"]]
+`
 const sorter = `import json
+
+
+class Sorter:
+    def __init__(self, facts):
+        self.facts = facts
+
+    def predict(self, model_input, params=None):
+${answers}
+
+def _load_pyfunc(path):
+    return Sorter(json.load(open(path)))
+`
+const sorterOfMlflow = `import json
 
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -133,15 +166,11 @@ class Sorter(PythonModel):
         self.facts = json.load(open(context.artifacts["facts"]))
 
     def predict(self, context, model_input, params=None):
-        if (model_input["size"] > self.facts["moody_above"]).any():
-            raise ValueError("such fruits do not exist")
-        return ["big" if size >= self.facts["threshold"] else "small" for size in model_input["size"]]
-
+${answers}
 
 set_model(Sorter())
 `
 
-/** Without mlflow, as its import takes longer than everything else here. */
 const evaluate = `import csv, hashlib, json, os, sys
 ${heldOut}
 
