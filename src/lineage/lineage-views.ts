@@ -48,7 +48,7 @@ export class LineageViews {
     for (let i = 0; i < executionIds.length; i += chunk) {
       const rows = await this.#db
         .selectFrom('execution_nodes')
-        .select(['execution_id', 'node', 'run_id', 'state', 'decision', 'result', 'ended_at'])
+        .select(['execution_id', 'node', 'run_id', 'state', 'decision', 'result', 'started_at', 'ended_at'])
         .where('execution_id', 'in', executionIds.slice(i, i + chunk))
         .where('kind', '=', 'step')
         .where('state', 'in', ['succeeded', 'reused'])
@@ -61,6 +61,7 @@ export class LineageViews {
         const key = decision && decision.outcome !== 'decided later' && 'parts' in decision ? decision.parts : undefined
         runs.set(row.run_id, {
           ...{ runId: row.run_id, executionId: row.execution_id, step: row.node, outs },
+          ...(row.started_at === null ? {} : { startedAt: row.started_at }),
           ...(row.ended_at === null ? {} : { endedAt: row.ended_at }),
           ...(key ? { key } : {}),
           ...(model ? { model } : {}),

@@ -47,6 +47,7 @@ const facts: LineageFacts = {
       runId: runs[0]!,
       executionId: 'e-000001',
       step: 'prepare',
+      startedAt: 105,
       endedAt: 110,
       key: key({ 'data/b.csv': rows!, 'src/p.py': `${code} executable` }),
       outs: { 'work/t.csv': work! },
@@ -198,12 +199,15 @@ it.each(['nothing', 'm@9', 'run:biopsies', 'biopsies@9999999', ''])('by "%s" not
   expect(findThings(graph, text)).toEqual([])
 })
 
-it('tells runs as OpenLineage does: ended in order, with what they took and gave, their parent and their commit', () => {
+it('tells runs as OpenLineage does: begun and ended in order, with what they took and gave, their parent and their commit', () => {
   const events = openLineageOf('p', reached('m@3', 'up'))
-  expect(events).toHaveLength(2)
+  // Of the second it is not known when it began.
+  const complete = { eventType: 'COMPLETE', eventTime: '1970-01-01T00:00:00.110Z' }
+  expect(events).toHaveLength(3)
+  expect({ ...events[0], ...complete }).toEqual(events[1])
   expect(events[0]).toMatchObject({
-    eventType: 'COMPLETE',
-    eventTime: '1970-01-01T00:00:00.110Z',
+    eventType: 'START',
+    eventTime: '1970-01-01T00:00:00.105Z',
     schemaURL: 'https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent',
     run: { runId: '11111111-1111-1111-1111-111111111111', facets: { parent: { run: { runId: 'e-000001' } } } },
     job: {
@@ -214,5 +218,5 @@ it('tells runs as OpenLineage does: ended in order, with what they took and gave
     inputs: [{ name: 'data:biopsies', facets: { version: { datasetVersion: rows } } }, { name: 'src/p.py' }],
     outputs: [{ name: 'work/t.csv' }],
   })
-  expect(events[1]).toMatchObject({ inputs: [{ name: 'work/t.csv' }], outputs: [{ name: 'model:m' }] })
+  expect(events[2]).toMatchObject({ inputs: [{ name: 'work/t.csv' }], outputs: [{ name: 'model:m' }] })
 })

@@ -24,7 +24,10 @@ export type Thing = {
   name: string
   /** Digest, commit, execution id, run id: what others know it by. */
   ref: string
+  /** Of a run: when it ended. */
   at?: number
+  /** Of a run, where it is known. */
+  startedAt?: number
   /** Where a dataset lies in the repository. */
   path?: string
 }
@@ -44,6 +47,7 @@ export type LineageFacts = {
     runId: string
     executionId: string
     step: string
+    startedAt?: number
     endedAt?: number
     key?: KeyParts
     outs: Readonly<Record<string, string>>
@@ -76,7 +80,11 @@ export function lineageGraph(facts: LineageFacts): LineageGraph {
   const loggedByTree = new Map(facts.runs.flatMap(({ model }) => (model ? [[model.tree, model] as const] : [])))
   for (const run of facts.runs) {
     const execution = executions.get(run.executionId)
-    const id = add({ ...{ id: `run:${run.runId}`, kind: 'run', name: run.step, ref: run.runId }, ...atOf(run.endedAt) })
+    const id = add({
+      ...{ id: `run:${run.runId}`, kind: 'run', name: run.step, ref: run.runId },
+      ...atOf(run.endedAt),
+      ...(run.startedAt === undefined ? {} : { startedAt: run.startedAt }),
+    })
     if (execution) {
       const { commit, createdAt: at } = execution
       const pass = add({

@@ -10,7 +10,7 @@ const facet = (name: string, version: string, type: string) => ({
 })
 
 /**
- * The runs of a piece of lineage as OpenLineage RunEvents (2-0-2), in the order in which they ended; what a run took and gave are its
+ * The runs of a piece of lineage as OpenLineage RunEvents (2-0-2), in the order of time: START where it is known, and COMPLETE. What a run took and gave are its
  * datasets, each with the digest as its version. An execution is the parent run.
  */
 export function openLineageOf(
@@ -34,14 +34,11 @@ export function openLineageOf(
   const isDataset = ({ kind }: Reached) => kind === 'data' || kind === 'file' || kind === 'logged model'
   return things
     .filter(({ kind }) => kind === 'run')
-    .sort((a, b) => (a.at ?? 0) - (b.at ?? 0))
-    .map((run) => {
+    .flatMap((run) => {
       const before = related(run.id, 'from')
       const execution = before.find(({ kind }) => kind === 'execution')
       const commit = execution && related(execution.id, 'from').find(({ kind }) => kind === 'commit')
-      return {
-        eventType: 'COMPLETE',
-        eventTime: new Date(run.at ?? 0).toISOString(),
+      const facts = {
         producer,
         schemaURL: event,
         run: {
@@ -73,7 +70,13 @@ export function openLineageOf(
         inputs: before.filter(isDataset).map(dataset),
         outputs: related(run.id, 'to').filter(isDataset).map(dataset),
       }
+      const told = (eventType: string, at: number) => ({ eventType, eventTime: new Date(at).toISOString(), ...facts })
+      return [
+        ...(run.startedAt === undefined ? [] : [told('START', run.startedAt)]),
+        told('COMPLETE', run.at ?? run.startedAt ?? 0),
+      ]
     })
+    .sort((a, b) => a.eventTime.localeCompare(b.eventTime))
 }
 
 /** MLflow's run ids are UUIDs without their dashes. */
