@@ -33,11 +33,14 @@ type Source = {
   attempt?: number
 }
 
+/** `only`: the step that was asked for. */
+type Shown = { sources: Source[]; only: string | undefined; attempt: number | undefined }
+
 /** Of a line that is longer, what there is of it is written before its end is known: a line may be a gigabyte. */
 const longestHeld = 100_000
 
-/** What `--json` gives is held as a whole. */
-const mostAsJson = 100_000_000
+/** What `--json` gives is held as a whole, where a letter may take six; an engine's text has 2^29 at most. */
+const mostAsJson = 80_000_000
 
 /** `modelwright logs`: step after step in order; with `-f` side by side, line by line, until the execution is over. */
 export async function logs(context: CliContext, options: LogsOptions): Promise<number> {
@@ -46,30 +49,24 @@ export async function logs(context: CliContext, options: LogsOptions): Promise<n
   const client = await context.client()
   const { id, step } = await meant(context, options)
   const detail = await client(getExecution, { params: { id }, query: { nodes: 'folded' } })
-  const sources: Source[] = []
-  const only = step ? nodeNamed(detail, step) : undefined
-  include(context, sources, detail, only, attempt)
+  const shown: Shown = { sources: [], only: step ? nodeNamed(detail, step) : undefined, attempt }
+  include(context, shown, detail)
+  const { sources } = shown
   if (options.grep !== undefined) return grep(context, client, id, sources, options.grep)
   if (context.io.json) return asJson(context, client, detail, { sources, tail })
   for (const source of sources) await drain(context, client, id, source, tail)
-  const last = options.follow ? await follow(context, client, detail, { sources, only, attempt }) : detail
+  const last = options.follow ? await follow(context, client, detail, shown) : detail
   for (const source of sources) endLine(context, source)
-  tellFailures(context, last, only)
+  tellFailures(context, last, shown.only)
   return 0
 }
 
 /** Steps that are not shown yet: the items of a list are there when the list is. A further attempt has a log of its own. */
-function include(
-  { io }: CliContext,
-  sources: Source[],
-  { nodes }: ExecutionDetail,
-  only: string | undefined,
-  attempt: number | undefined,
-): void {
-  const shown = only ? [only] : nodes.filter(({ kind }) => !isDrawnFrom(kind)).map(({ id }) => id)
-  const width = Math.max(0, ...shown.map((node) => node.length))
+function include({ io }: CliContext, { sources, only, attempt }: Shown, { nodes }: ExecutionDetail): void {
+  const names = only ? [only] : nodes.filter(({ kind }) => !isDrawnFrom(kind)).map(({ id }) => id)
+  const width = Math.max(0, ...names.map((name) => name.length))
   const attempts = new Map(nodes.map((node) => [node.id, node.attempt]))
-  for (const node of shown) {
+  for (const node of names) {
     const seen = attempts.get(node) ?? 0
     const known = sources.find((source) => source.node === node)
     if (!known)
@@ -91,14 +88,15 @@ async function follow(
   context: CliContext,
   client: Client,
   begun: ExecutionDetail,
-  { sources, only, attempt }: { sources: Source[]; only: string | undefined; attempt: number | undefined },
+  shown: Shown,
 ): Promise<ExecutionDetail> {
+  const { sources, only } = shown
   for (let detail = begun; ; ) {
     for (const source of sources.filter(({ ended }) => !ended)) await drain(context, client, begun.id, source)
     if (isOver(detail) || (only && sources.every(({ ended }) => ended) && !isOpen(detail, only))) return detail
     await sleep(pollMs)
     detail = await client(getExecution, { params: { id: begun.id }, query: { nodes: 'folded' } })
-    include(context, sources, detail, only, attempt)
+    include(context, shown, detail)
   }
 }
 
@@ -194,7 +192,13 @@ async function asJson(
   { id, nodes }: ExecutionDetail,
   { sources, tail }: { sources: readonly Source[]; tail: number | undefined },
 ): Promise<number> {
-  const texts = await Promise.all(sources.map((source) => wholeOrTail(client, id, source, tail)))
+  const texts: string[] = []
+  let length = 0
+  for (const source of sources) {
+    const text = await wholeOrTail(client, id, source, { tail, most: mostAsJson - length })
+    length += text.length
+    texts.push(text)
+  }
   const errors = new Map(nodes.map((node) => [node.id, node.error]))
   const steps = sources.map(({ node }, index) => {
     const error = errors.get(node)
@@ -204,17 +208,22 @@ async function asJson(
   return 0
 }
 
-async function wholeOrTail(client: Client, id: string, { node, attempt }: Source, tail?: number): Promise<string> {
+async function wholeOrTail(
+  client: Client,
+  id: string,
+  { node, attempt }: Source,
+  { tail, most }: { tail: number | undefined; most: number },
+): Promise<string> {
   let text = ''
   for (let offset = 0; ; ) {
     const query = { offset, ...(attempt === undefined ? {} : { attempt }), ...(tail === undefined ? {} : { tail }) }
     const piece = await client(readLog, { params: { id, node }, query })
     text += piece.text
     offset = piece.offset
-    if (text.length > mostAsJson)
+    if (text.length > most)
       throw new AppError(
         'BadRequest',
-        `The log of "${node}" has more than ${mostAsJson / 1e6} million characters, too many for one JSON value.`,
+        `With the log of "${node}" it is more than ${mostAsJson / 1e6} million characters, too many for one JSON value.`,
         `Ask for its end (--tail 1000), for lines (--grep TEXT), or for the text itself: modelwright logs ${id} ${node}`,
       )
     if (piece.text === '' || piece.ended || tail !== undefined) return text

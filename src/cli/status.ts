@@ -73,19 +73,17 @@ async function processesOf(context: CliContext): Promise<Process[]> {
   const isElsewhere = url !== local?.url && (context.options.server ?? context.env.MODELWRIGHT_SERVER) !== undefined
   const members = membersIn(runDir).filter((member) => member !== 'server' && memberFacts(runDir, member))
   const gateways = members.length > 0 ? members : (['gateway'] as const)
-  const known = [
+  const known: { name: string; facts: (Omit<MemberFacts, 'pid'> & { pid?: number }) | undefined }[] = [
     { name: 'server', facts: url === local?.url ? local : url === undefined ? undefined : { url } },
     ...(isElsewhere ? [] : gateways.map((name) => ({ name, facts: memberFacts(runDir, name) }))),
   ]
   return Promise.all(
-    known.map(
-      async ({ name, facts }: { name: string; facts: (Omit<MemberFacts, 'pid'> & { pid?: number }) | undefined }) => ({
-        name,
-        url: facts?.url,
-        pid: facts?.pid,
-        answers: facts !== undefined && (await isWell(facts)),
-      }),
-    ),
+    known.map(async ({ name, facts }) => ({
+      name,
+      url: facts?.url,
+      pid: facts?.pid,
+      answers: facts !== undefined && (await isWell(facts)),
+    })),
   )
 }
 

@@ -63,6 +63,7 @@ export function membersIn(runDir: string): Member[] {
 /** Whether this very process answers. */
 export async function isWell({ url, ownUrl = url }: Omit<MemberFacts, 'pid'>, withinMs = 3_000): Promise<boolean> {
   const answer = await fetch(`${ownUrl}/health`, { signal: AbortSignal.timeout(withinMs) }).catch(() => undefined)
-  await answer?.body?.cancel()
+  // It may die between the head of its answer and the end.
+  await answer?.body?.cancel().catch(() => undefined)
   return answer?.ok === true
 }

@@ -63,7 +63,8 @@ async function keep(member: Member, options: SupervisorOptions): Promise<void> {
     const logFrom = logSize(config, member)
     const child = start(member, options)
     const ended = new AbortController()
-    if (member !== 'server') void endWhenSilent(member, child, options, ended.signal)
+    // Once told to end it takes no more questions, and still gives its last answers.
+    if (member !== 'server') void endWhenSilent(member, child, options, AbortSignal.any([ended.signal, signal]))
     const code = await endOf(child, signal).finally(() => ended.abort())
     if (signal.aborted) return
     cameUp ||= child.exitCode === null || writtenFacts(config.runDir, member)?.pid === child.pid

@@ -10,6 +10,7 @@ import { failureOf } from './decide/after-failure.ts'
 import {
   asDependency,
   inCommit,
+  type OutsideFacts,
   outsideInLog,
   type Tried,
   triedInLog,
@@ -26,7 +27,7 @@ export type Ended = {
   folders: AttemptFolders
   key: KeyParts
   /** What steps do not see of this machine, and what of it they do all the same. */
-  places: () => Promise<{ hidden: readonly string[]; visible: readonly string[] }>
+  veil: () => Promise<Omit<OutsideFacts, 'workspace'>>
   /** All paths of the commit: asked for only where something is to be explained. */
   commitPaths: () => Promise<ReadonlySet<string>>
   /** The last lines of the log, secrets masked. */
@@ -56,10 +57,13 @@ export async function failureOfAttempt(ended: Ended, end: CommandEnd & { code: n
   if (kind === 'memory') return { kind, error: outOfMemory(node, memoryBytes, end), final: false }
   const unread = await undeclared(ended, triedInLog(tail))
   if (unread) return { kind, error: unread, final: true }
-  const outside = await outsideWorkspace(ended, end, tail)
-  if (outside) return { kind, error: outside, final: true }
+  // Before what may only be a warning in the same log: a disk may have room for the next attempt.
   const full = await diskFull(ended, end, tail)
-  return { kind, error: full ?? commandFailed(node, end, tail, logs), final: false }
+  if (full) return { kind, error: full, final: false }
+  const outside = await outsideWorkspace(ended, end, tail)
+  // Read off the log, where it may have been but a warning: what is to be tried again is.
+  if (outside) return { kind, error: outside, final: false }
+  return { kind, error: commandFailed(node, end, tail, logs), final: false }
 }
 
 /** A file of the repository that the step looked for and did not declare; undefined where there is none. */
@@ -86,9 +90,9 @@ export async function undeclared(ended: Ended, more: readonly Tried[] = []): Pro
 
 /** Said only of what is really there on this machine, so that a wrong name stays a wrong name. */
 async function outsideWorkspace(ended: Ended, end: CommandEnd, tail: string): Promise<AppError | undefined> {
-  const { step, node, folders, places } = ended
+  const { step, node, folders, veil } = ended
   if (!step.isolated) return undefined
-  const found = outsideInLog(tail, { workspace: folders.workspace, ...(await places()) })
+  const found = outsideInLog(tail, { workspace: folders.workspace, ...(await veil()) })
     .filter(({ path, refused }) => refused || existsSync(path) || existsSync(dirname(path)))
     .map(({ path }) => path)
   const [path] = found
@@ -96,7 +100,7 @@ async function outsideWorkspace(ended: Ended, end: CommandEnd, tail: string): Pr
   const meant = inCommit(path, await ended.commitPaths())
   return new AppError(
     'OutsideWorkspace',
-    `"${node}" ended with exit status ${end.code}: ${found.map((one) => `"${one}"`).join(', ')} ${found.length === 1 ? 'lies' : 'lie'} outside its workspace, where a step sees nothing and can write nothing.`,
+    `"${node}" ended with exit status ${end.code}: ${found.map((one) => `"${one}"`).join(', ')} ${found.length === 1 ? 'lies' : 'lie'} outside its workspace, where a step sees nothing and can write nothing. Its last words: ${lastWords(tail)}`,
     meant === undefined
       ? 'Read and write below the working folder: what it reads comes by deps:, data: or caches:, what it writes is kept by outs:. isolated: false lets it see the machine.'
       : `Name it as the repository does ("${meant}"), and declare it: deps: [${asDependency(meant, ended.file.data)}] where it is read, outs: where it is written.`,

@@ -1,11 +1,9 @@
 import { type Db, type Leases, transact } from '../db/index.ts'
-import { type AppError, isAppError } from '../kernel/errors.ts'
-import { asStorageError } from '../kernel/storage-errors.ts'
+import { type AppError, isTheirs } from '../kernel/errors.ts'
 import type { NodeDecision, PlanContext, Planner } from '../planning/index.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Log } from '../ports/log.ts'
 import type { ProjectsService } from '../projects/index.ts'
-import { afterTrouble } from './decide/after-trouble.ts'
 import { type Candidate, type Capacity, chooseSteps, type Load, weightOf } from './decide/choose-steps.ts'
 import { type Moves, nextMoves } from './decide/next-moves.ts'
 import { type Execution, type ExecutionNode, factsOf, isPreparation } from './execution.ts'
@@ -13,6 +11,7 @@ import type { ExecutionsStore } from './executions-store.ts'
 import type { FanOut } from './fan-out.ts'
 import { LiveExecution } from './live-execution.ts'
 import type { StepRunner } from './step-runner.ts'
+import { StepTroubles } from './step-troubles.ts'
 import type { Work } from './step-work.ts'
 
 type Parts = {
@@ -29,8 +28,6 @@ type Parts = {
   capacity: Capacity
 }
 
-/** Errors of ours in a row; nothing is begun before `until`. */
-type Trouble = { times: number; until: number }
 type InHand = { cancelled: AbortController; load: Load | undefined }
 type Turn = { wake: () => void; shutdown: AbortSignal }
 
@@ -52,11 +49,12 @@ export class ExecutionEngine {
   readonly #live = new Map<string, LiveExecution>()
   /** Nodes whose record another hand than this one changed. */
   readonly #changed = new Map<string, Set<string>>()
-  readonly #troubles = new Map<string, Trouble>()
+  readonly #troubles: StepTroubles
   #lastPass = 0
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#troubles = new StepTroubles(parts)
   }
 
   /** One pass over all open executions; called when something happened, and now and then. */
@@ -238,20 +236,19 @@ export class ExecutionEngine {
   /** Of all that could start what fits beside what runs. */
   async #startWhatFits(turn: Turn): Promise<void> {
     const { clock, capacity } = this.#parts
-    const now = clock.now()
-    const rests = ({ execution, node }: Candidate) => (this.#troubles.get(`${execution} ${node}`)?.until ?? 0) > now
     const waiting = [...this.#live.values()]
       .flatMap((live) => (live.execution.state === 'running' ? live.candidates() : []))
-      .filter((candidate) => !rests(candidate))
+      .filter(({ execution, node }) => !this.#troubles.isResting(execution, node))
     if (waiting.length === 0) return
     const running = [...this.#inHand.values()].flatMap(({ load }) => (load ? [load] : []))
-    for (const chosen of chooseSteps(waiting, running, capacity, now)) {
+    for (const chosen of chooseSteps(waiting, running, capacity, clock.now())) {
       if (turn.shutdown.aborted) return
       const live = this.#live.get(chosen.execution)
       await this.#startChosen(chosen, turn).catch(async (error: unknown) => {
         this.#live.delete(chosen.execution)
         const { node: id } = chosen
-        if (live) await this.#troubled({ ...workOf(live, turn), node: live.node(id) }, error, 'a step could not start')
+        if (live)
+          await this.#troubles.meet({ ...workOf(live, turn), node: live.node(id) }, error, 'a step could not start')
       })
     }
   }
@@ -294,9 +291,9 @@ export class ExecutionEngine {
     const work: Work = { execution, context, node, cancelled: cancelled.signal, shutdown }
     const carrying = this.#parts.runner
       .carry(work)
-      .then(() => void this.#troubles.delete(key))
+      .then(() => this.#troubles.forget(execution.id, node.id))
       .catch(async (error: unknown) => {
-        const waitMs = await this.#troubled(work, error, 'a step could not be carried on')
+        const waitMs = await this.#troubles.meet(work, error, 'a step could not be carried on')
         // What a cancel finds here need not wait, but for one that cannot be carried out either.
         const enough = cancelled.signal.aborted ? shutdown : AbortSignal.any([shutdown, cancelled.signal])
         await this.#parts.clock.sleep(waitMs, enough)
@@ -311,29 +308,6 @@ export class ExecutionEngine {
         wake()
       })
     this.#carrying.add(carrying)
-  }
-
-  /** An error of ours is told once, where its author looks; in the end it is the step's. Gives how long to wait before the next try. */
-  async #troubled(work: Work, error: unknown, what: string): Promise<number> {
-    const { runner, clock, log } = this.#parts
-    const { execution, node } = work
-    const about = { execution: execution.id, node: node.id }
-    const key = `${execution.id} ${node.id}`
-    const times = (this.#troubles.get(key)?.times ?? 0) + 1
-    const { outcome, waitMs } = afterTrouble(times, { isPassing: isTheirs(asStorageError(error)) })
-    this.#troubles.set(key, { times, until: clock.now() + waitMs })
-    log.error({ err: error, ...about, times }, what)
-    try {
-      if (outcome === 'ends') {
-        await runner.giveUp(work, error, times)
-        this.#troubles.delete(key)
-        return 0
-      }
-      if (times === 1) await runner.tellTrouble(work, error)
-    } catch (again) {
-      log.error({ err: again, ...about }, 'what is wrong with a step could not be written down')
-    }
-    return waitMs
   }
 
   async #cancel(live: LiveExecution, id: string): Promise<void> {
@@ -372,7 +346,7 @@ export class ExecutionEngine {
     await transact(db, (tx) => store.setState(tx, execution, state, clock.now(), reason))
     this.#live.delete(execution.id)
     this.#changed.delete(execution.id)
-    for (const { id } of live.nodes) this.#troubles.delete(`${execution.id} ${id}`)
+    for (const { id } of live.nodes) this.#troubles.forget(execution.id, id)
   }
 
   async #contextOf(execution: Execution): Promise<PlanContext> {
@@ -392,6 +366,3 @@ const workOf = ({ execution, context }: LiveExecution, { shutdown }: Turn): Omit
   cancelled: new AbortController().signal,
   shutdown,
 })
-
-/** Errors that a user mends end the node; ours end nothing. */
-const isTheirs = (error: unknown): error is AppError => isAppError(error) && error.culprit !== 'ours'

@@ -1,6 +1,6 @@
 import type { ArtifactService } from '../artifacts/index.ts'
 import { type Db, transact } from '../db/index.ts'
-import { AppError, isAppError } from '../kernel/errors.ts'
+import { AppError, isTheirs } from '../kernel/errors.ts'
 import type { AppEvent } from '../kernel/events.ts'
 import { type CommitId, type ExecutionId, newId } from '../kernel/ids.ts'
 import type { Actor } from '../kernel/route.ts'
@@ -114,7 +114,7 @@ export class ExecutionsService {
       cause: `branch.moved:${event.id}`,
     }).catch(async (error: unknown) => {
       // The hook refuses such a commit; one that came in all the same (a branch made of an old commit) is told of, not retried.
-      if (!isAppError(error) || error.culprit === 'ours') throw error
+      if (!isTheirs(error)) throw error
     })
   }
 

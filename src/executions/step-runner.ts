@@ -1,9 +1,8 @@
-import { existsSync } from 'node:fs'
 import { appendFile, mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { AccessService } from '../access/index.ts'
 import { transact } from '../db/index.ts'
-import { AppError, isAppError, messageOf } from '../kernel/errors.ts'
+import { AppError, isTheirs, messageOf } from '../kernel/errors.ts'
 import { type CommitId, newHexId, type RunId } from '../kernel/ids.ts'
 import { type NodeDecision, type PlanContext, paramsOf } from '../planning/index.ts'
 import type { CommandEnd } from '../ports/executor.ts'
@@ -14,21 +13,22 @@ import { AttemptSecrets } from './attempt-secrets.ts'
 import { datasetVersionOf } from './dataset-version.ts'
 import { afterFailure } from './decide/after-failure.ts'
 import { runTags } from './decide/run-tags.ts'
-import { controlsOf, type Execution, type ExecutionNode, isPreparation } from './execution.ts'
+import { controlsOf, type Execution, type ExecutionNode, isOver, isPreparation } from './execution.ts'
 import type { ExecutionsStore, NodeChange } from './executions-store.ts'
 import { GpuDevices } from './gpu-devices.ts'
+import { Leftovers } from './leftovers.ts'
 import { maskFile, StepLog } from './step-log.ts'
 import { paramsNotLogged, readStepResult } from './step-result.ts'
 import { StepStarter } from './step-start.ts'
 import { type WatchParts, watchStep } from './step-watch.ts'
 import type { RunsDecision, StepRunnerParts, Work } from './step-work.ts'
-import { type AttemptFolders, attemptFolders, removeFolder, removeSmall, strayFiles } from './workspace.ts'
+import { programFolders } from './visible-paths.ts'
+import { type AttemptFolders, attemptFolders, strayFiles } from './workspace.ts'
 
 const killGraceMs = 5_000
 const toldAsRunningAfterMs = 50
 const tailLines = 200
 const toldStrays = 5
-const foldersAtOnce = 16
 const commitsInMind = 8
 
 /** Carries one node from where it stands to its end; every line may be the last before a crash. */
@@ -38,15 +38,14 @@ export class StepRunner {
   readonly #secrets: AttemptSecrets
   readonly #gpus: GpuDevices
   readonly #starter: StepStarter
-  /** Folders of what ended well, which are removed while something else runs. */
-  readonly #leftovers: string[] = []
-  #removing: Promise<void> = Promise.resolve()
+  readonly #leftovers: Leftovers
   readonly #commits = new Map<CommitId, Promise<ReadonlySet<string>>>()
 
   constructor(parts: StepRunnerParts) {
     this.#parts = parts
     this.#secrets = new AttemptSecrets(parts.box)
     this.#gpus = new GpuDevices(parts.gpuCount)
+    this.#leftovers = new Leftovers(parts.log)
     const folders: StepRunner['folders'] = (executionId, node) => this.folders(executionId, node)
     this.#starter = new StepStarter(parts, { secrets: this.#secrets, gpus: this.#gpus, folders })
   }
@@ -124,10 +123,9 @@ export class StepRunner {
       else await this.#carryStep(work)
     } catch (error) {
       if (work.shutdown.aborted) return
-      const isTheirs = isAppError(error) && error.culprit !== 'ours'
-      if (!isTheirs && !work.cancelled.aborted) throw error
+      if (!isTheirs(error) && !work.cancelled.aborted) throw error
       // What a cancel interrupts says so in its own way; nobody waits for its result any more.
-      if (isTheirs) await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
+      if (isTheirs(error)) await this.#endBadly(work, work.cancelled.aborted ? 'cancelled' : 'failed', error)
       else await this.#cancelled(work)
     }
     if (!work.shutdown.aborted && !isPreparation(work.node)) this.#letGo(work)
@@ -208,9 +206,8 @@ export class StepRunner {
   async #endOf(work: Work, folders: AttemptFolders): Promise<CommandEnd> {
     const over = new AbortController()
     const ended = this.#parts.executor.ended(folders.dir, work.shutdown).finally(() => over.abort())
-    // While the command has the machine: what is left of it then goes at the end of its execution.
-    const leftovers = this.#leftovers.splice(0)
-    this.#removing = this.#removing.then(() => removeSmall(leftovers))
+    // While the command has the machine.
+    this.#leftovers.removeSmall()
     if (work.node.state !== 'running')
       await Promise.race([ended, this.#parts.clock.sleep(toldAsRunningAfterMs, over.signal)])
     if (over.signal.aborted) return ended
@@ -294,7 +291,7 @@ export class StepRunner {
       await this.#endRun(tx, node, 'FINISHED', now)
       await this.#change(tx, execution, node, { state: 'succeeded', result, endedAt: now })
     })
-    this.#leftovers.push(...foldersOf(folders))
+    this.#leftovers.add(folders)
   }
 
   async #endedOf({ execution, node, context }: Work, folders: AttemptFolders): Promise<Ended> {
@@ -305,21 +302,20 @@ export class StepRunner {
       file: context.file,
       folders,
       key: (node.decision as RunsDecision).parts!,
-      places: () => this.#placesOf(folders),
+      veil: () => this.#veilOf(folders),
       commitPaths: () => this.#pathsOf(execution),
       tail: async () => (await (await this.logOf(execution.id, node, { ended: true })).tail(tailLines)).text,
     }
   }
 
   /** As the veil has them, told apart after the step: of the data folder, what lies in it for all is left out of account. */
-  async #placesOf({ workspace, home, temporary, notes }: AttemptFolders): ReturnType<Ended['places']> {
+  async #veilOf({ workspace, home, temporary, notes }: AttemptFolders): ReturnType<Ended['veil']> {
     const { veil } = await this.#parts.executor.abilities()
     if (!veil.holds) return { hidden: [], visible: [] }
     const { hidden, dataDir, workDir, cachesDir, systemPath } = this.#parts
-    const programs = systemPath.split(':').flatMap((entry) => (entry.startsWith('/') ? [entry, dirname(entry)] : []))
     return {
       hidden: [...hidden.filter((path) => path !== dataDir), workDir],
-      visible: [dataDir, workspace, home, temporary, notes, cachesDir, ...programs],
+      visible: [dataDir, workspace, home, temporary, notes, cachesDir, ...programFolders(systemPath)],
     }
   }
 
@@ -391,7 +387,10 @@ export class StepRunner {
   }
 
   /** Shown at the node and in its log while it is tried again. */
-  async tellTrouble({ execution, node }: Work, cause: unknown): Promise<void> {
+  async tellTrouble(work: Work, cause: unknown): Promise<void> {
+    const recorded = await this.#asRecorded(work)
+    if (!recorded) return
+    const { execution, node } = recorded
     const error = new AppError(
       'StepStuck',
       `"${node.id}" could not be carried on: ${messageOf(cause)}. It is tried again for some minutes.`,
@@ -409,7 +408,9 @@ export class StepRunner {
 
   /** The end of a node at which Modelwright itself fails: nothing of it runs on. */
   async giveUp(work: Work, cause: unknown, tries: number): Promise<void> {
-    const { execution, node } = work
+    const recorded = await this.#asRecorded(work)
+    if (!recorded) return
+    const { execution, node } = recorded
     await this.kill(execution.id, node)
     // Where it cannot be overwritten, it stays sealed what is masked for every reader.
     if (!isPreparation(node))
@@ -422,8 +423,16 @@ export class StepRunner {
       `Mend what that names, or report it with the server log; then: modelwright resume ${execution.id}`,
       { cause },
     )
-    await this.#endBadly(work, 'failed', error)
-    if (!isPreparation(node)) this.#letGo(work)
+    await this.#endBadly(recorded, 'failed', error)
+    if (!isPreparation(node)) this.#letGo(recorded)
+  }
+
+  /** What seemed to fail may be written all the same: the answer of a database may be lost, not the change. Undefined where it is over. */
+  async #asRecorded(work: Work): Promise<Work | undefined> {
+    const node = await this.#parts.store.node(work.execution.id, work.node.id)
+    if (node && !isOver(node.state)) return { ...work, node }
+    if (!isPreparation(work.node)) this.#letGo(work)
+    return undefined
   }
 
   async #lost(work: Work, folders: AttemptFolders): Promise<void> {
@@ -481,25 +490,14 @@ export class StepRunner {
   async clearUp(executionId: string, nodes: readonly ExecutionNode[]): Promise<void> {
     const carried = nodes.filter((node) => node.attempt > 0 && !isPreparation(node))
     if (carried.length === 0) return
-    this.#leftovers.length = 0
-    await this.#removing
+    await this.#leftovers.rest()
     await this.#parts.executor.sweep(carried.map((node) => this.folders(executionId, node).dir))
-    const left = carried
-      .filter(({ state }) => state === 'succeeded')
-      .flatMap(({ id, attempt: last }) =>
+    const ended = carried.filter(({ state }) => state === 'succeeded')
+    await this.#leftovers.removeAll(
+      ended.flatMap(({ id, attempt: last }) =>
         Array.from({ length: last }, (_, before) => this.folders(executionId, { id, attempt: last - before })),
-      )
-      .flatMap((folders) => [...foldersOf(folders), join(folders.dir, 'checkpoints')])
-      .filter((folder) => existsSync(folder))
-    for (let from = 0; from < left.length; from += foldersAtOnce)
-      await Promise.all(
-        left.slice(from, from + foldersAtOnce).map((folder) =>
-          // What cannot be removed (a file of another user) must not keep the execution open.
-          removeFolder(folder).catch((error: unknown) =>
-            this.#parts.log.error({ err: error, folder }, 'a workspace could not be removed'),
-          ),
-        ),
-      )
+      ),
+    )
   }
 
   #change(
@@ -511,13 +509,6 @@ export class StepRunner {
     return this.#parts.store.changeNode(tx, execution, node.id, change, this.#parts.clock.now())
   }
 }
-
-const foldersOf = ({ workspace, home, temporary, notes }: AttemptFolders): string[] => [
-  workspace,
-  home,
-  temporary,
-  notes,
-]
 
 const costTags = ({ perHour, currency }: { perHour: number; currency: string }, ms: number) => [
   { key: 'modelwright.machine_seconds', value: (ms / 1000).toFixed(1) },

@@ -19,8 +19,8 @@ export type VisibleFacts = {
  */
 export function visiblePaths({ folders, binPath, bootstrapPath, variables, caches }: VisibleFacts): string[] {
   const named = Object.entries(variables)
-    .flatMap(([name, value]) => (name === 'PATH' ? value.split(':').flatMap(withSurroundings) : value.split(':')))
-    .filter((path) => path.startsWith('/') && path !== '/')
+    .flatMap(([name, value]) => (name === 'PATH' ? programFolders(value) : value.split(':')))
+    .filter(isBelowRoot)
   return [
     ...[folders.workspace, folders.home, folders.temporary, folders.notes],
     ...(binPath ? [dirname(binPath), ...interpreterOf(binPath)] : []),
@@ -30,8 +30,14 @@ export function visiblePaths({ folders, binPath, bootstrapPath, variables, cache
   ]
 }
 
-/** `/home/u/.cargo/bin` → it and `/home/u/.cargo`. Of `/home/u/bin` the home stays hidden: what is both hidden and visible is hidden. */
-const withSurroundings = (entry: string): string[] => [entry, dirname(entry)]
+/** Of a PATH, `/home/u/.cargo/bin` → it and `/home/u/.cargo`. Of `/home/u/bin` the home stays hidden: what is both hidden and visible is hidden. */
+export const programFolders = (searchPath: string): string[] =>
+  searchPath
+    .split(':')
+    .flatMap((entry) => [entry, dirname(entry)])
+    .filter(isBelowRoot)
+
+const isBelowRoot = (path: string): boolean => path.startsWith('/') && path !== '/'
 
 /** The installation to which the environment's `python` leads. */
 function interpreterOf(binPath: string): string[] {

@@ -1,8 +1,17 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { attemptFolders, putCheckpoints, removeFolder, strayFiles, takeCheckpoints } from './workspace.ts'
+import { attemptFolders, putCheckpoints, removeFolder, removeSmall, strayFiles, takeCheckpoints } from './workspace.ts'
 
 const top = mkdtempSync(join(tmpdir(), 'modelwright-workspace-'))
 afterAll(() => rmSync(top, { recursive: true, force: true }))
@@ -84,4 +93,17 @@ it('names and removes also what a step closed to everybody, and what has a name 
   expect(strayFiles(folders, [], 10)).toHaveLength(2)
   await removeFolder(folders.workspace)
   expect(existsSync(folders.workspace)).toBe(false)
+})
+
+describe('the removal of small folders', () => {
+  it('takes next to empty ones, leaves the others, and follows no link that a step put in the place of one', async () => {
+    const [small, deep, link, theirs] = ['small', 'deep', 'link', 'theirs'].map((name) => join(top, 'removal', name))
+    write(join(small!, 'file'))
+    write(join(deep!, 'folder', 'file'))
+    write(join(theirs!, 'file'))
+    symlinkSync(theirs!, link!)
+    await removeSmall([link!, small!, deep!, join(top, 'removal', 'gone')])
+    expect([small, deep, link, theirs].map((folder) => existsSync(folder!))).toEqual([false, true, true, true])
+    expect(existsSync(join(theirs!, 'file'))).toBe(true)
+  })
 })

@@ -166,6 +166,8 @@ const fewFiles = 16
 export async function removeSmall(folders: readonly string[]): Promise<void> {
   for (const folder of folders) {
     try {
+      // A link that the step put in its place leads to files of somebody else.
+      if (!(await lstat(folder)).isDirectory()) continue
       const entries = await readdir(folder, { withFileTypes: true })
       if (entries.length > fewFiles || entries.some((entry) => entry.isDirectory())) continue
       for (const { name } of entries) await unlink(join(folder, name))

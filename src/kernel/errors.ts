@@ -38,6 +38,9 @@ export type ErrorBody = { code: ErrorCode; message: string; next: string; place?
 export const isAppError = (error: unknown, code?: ErrorCode): error is AppError =>
   error instanceof AppError && (code === undefined || error.code === code)
 
+/** One that others mend or wait out: no bug of ours. */
+export const isTheirs = (error: unknown): error is AppError => isAppError(error) && error.culprit !== 'ours'
+
 /** What a caught value says: anything can be thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

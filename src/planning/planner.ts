@@ -302,7 +302,7 @@ export class Planner {
           key,
           parts,
           ...kept(key)!,
-          reasons: [unchanged, ...unveiled(parts)],
+          reasons: [unchanged, ...unisolated(parts)],
         })
     const running = keyed.filter(({ node }) => !decisions.has(node.id))
     const nearest = await this.#nearestOf(
@@ -315,7 +315,7 @@ export class Planner {
         ? ['asked to run anew']
         : whyItRuns(parts, earlier?.parts, await this.locks.between(parts, earlier?.parts))
       const origin = earlier ? { origin: earlier.origin } : {}
-      decisions.set(node.id, { outcome: 'runs', key, parts, ...origin, reasons: [...reasons, ...unveiled(parts)] })
+      decisions.set(node.id, { outcome: 'runs', key, parts, ...origin, reasons: [...reasons, ...unisolated(parts)] })
     }
     return decisions
   }
@@ -427,7 +427,7 @@ function decideData({ file, awaited }: PlanContext, node: PlanNode): NodeDecisio
 }
 
 /** Whoever reads a plan sees which steps the cache cannot vouch for. */
-const unveiled = (parts: KeyParts): string[] => (parts.checkout ? [notIsolated] : [])
+const unisolated = (parts: KeyParts): string[] => (parts.checkout ? [notIsolated] : [])
 
 /** A declared name covers all that a matrix or a list makes of it. */
 const isFresh = ({ fresh }: PlanContext, { step }: PlanNode): boolean =>

@@ -4,7 +4,6 @@ import { type RolloutBench, rolloutBench } from './testing/rollout-bench.ts'
 
 const canary =
   '    rollout: { canary: [5%, 25%, 100%], every: 10m, min_requests: 20, abort: { error_rate: "> 10%" } }\n'
-const _tenMinutes = 600_000
 
 describe('a server that is killed while it looks', () => {
   let bench: RolloutBench
@@ -47,5 +46,5 @@ describe('a server that is killed while it looks', () => {
     }
     expect(kills).toBeGreaterThan(15)
     expect((await bench.deployment()).rollouts).toHaveLength(11)
-  }, 600_000)
+  })
 })

@@ -9,14 +9,10 @@ const present = python !== '' && existsSync(python)
 if (!present && !required)
   console.warn('step bootstrap: skipped, MODELWRIGHT_TEST_PYTHON names no Python with mlflow and scikit-learn')
 
-it.skipIf(!present && !required)(
-  "makes MLflow's habits land in the step's run, under the real mlflow client",
-  () => {
-    expect(present, `REQUIRE asks for python, but MODELWRIGHT_TEST_PYTHON is "${python}"`).toBe(true)
-    const tests = fileURLToPath(new URL('../../python/bootstrap/test_bootstrap.py', import.meta.url))
-    const { status, stderr } = spawnSync(python, [tests], { encoding: 'utf8', env: { PATH: process.env.PATH } })
-    expect(status, stderr).toBe(0)
-    expect(stderr).toMatch(/Ran 1\d tests/)
-  },
-  600_000,
-)
+it.skipIf(!present && !required)("makes MLflow's habits land in the step's run, under the real mlflow client", () => {
+  expect(present, `REQUIRE asks for python, but MODELWRIGHT_TEST_PYTHON is "${python}"`).toBe(true)
+  const tests = fileURLToPath(new URL('../../python/bootstrap/test_bootstrap.py', import.meta.url))
+  const { status, stderr } = spawnSync(python, [tests], { encoding: 'utf8', env: { PATH: process.env.PATH } })
+  expect(status, stderr).toBe(0)
+  expect(stderr).toMatch(/Ran 1\d tests/)
+})

@@ -111,5 +111,5 @@ steps:
     expect(await project.remoteHead()).toBe(later)
     await project.ended(later)
     expect(pidOf(family, 'server')).toBe(server)
-  }, 600_000)
+  })
 })

@@ -9,7 +9,7 @@ import { sendRaw } from './raw.ts'
 
 const python = testPython()
 
-describe.skipIf(!python)('a deployment that serves version 1', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('a deployment that serves version 1', () => {
   let family: Family
   let project: Project
   beforeAll(async () => {
@@ -24,7 +24,7 @@ describe.skipIf(!python)('a deployment that serves version 1', { timeout: 600_00
     })
     await project.succeeded((await project.push('model 1')).commit)
     await project.serves(1)
-  }, 600_000)
+  })
   afterAll(() => family?.stop())
 
   const nextModel = async (model: string) => {

@@ -46,4 +46,4 @@ steps:
   const execution = await project.succeeded(commit)
   expect(execution.nodes.map(({ id }) => id)).toEqual(['list', 'each', ...names.map((name) => `each@${name}`), 'join'])
   expect(linesOf(seen).sort()).toEqual([...names].sort())
-}, 600_000)
+})

@@ -16,7 +16,7 @@ const smallWorker = fileURLToPath(new URL('../serving/models/small-worker.ts', i
 const generousMs = 30_000
 
 // The gateway under the real supervisor, the server silent: what clients notice of kill -9 while they ask without a pause.
-describe('under load', { timeout: 600_000 }, () => {
+describe('under load', () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start()
@@ -34,7 +34,7 @@ describe('under load', { timeout: 600_000 }, () => {
       explain: () => family.explain(),
     })
     await spareIsReady()
-  }, 600_000)
+  })
   afterAll(async () => {
     if (!family) return
     process.kill(pidOf(family, 'server'), 'SIGCONT')

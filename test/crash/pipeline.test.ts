@@ -1,11 +1,9 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Family } from '../journeys/support/family.ts'
 import { huntPipeline } from './support/hunt-pipeline.ts'
 import { OwnServer } from './support/kill.ts'
 
 // The small sister of `npm run torture -- pipeline`.
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 let server: OwnServer

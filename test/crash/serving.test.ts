@@ -12,7 +12,7 @@ import { clients, Load } from './support/load.ts'
 const python = testPython()
 
 // kill -9 of gateway, worker, server and supervisor while a real model answers: one after the other, on one project that goes on.
-describe.skipIf(!python)('what serves', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('what serves', () => {
   let family: Family
   let project: Project
   beforeAll(async () => {
@@ -21,7 +21,7 @@ describe.skipIf(!python)('what serves', { timeout: 600_000 }, () => {
     project = await Project.connect(family, 'steady', files(1))
     await project.succeeded((await project.push('model 1')).commit)
     await project.serves(1)
-  }, 600_000)
+  })
   afterAll(() => family?.stop())
 
   const files = (model: number | string) => ({

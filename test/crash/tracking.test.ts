@@ -98,7 +98,7 @@ describe.each(settings)('A tracking server on $title', ({ title, place, words })
       expect(metrics.map((point) => point.step)).toEqual(Array.from({ length: batchesEach * 10 }, (_, step) => step))
     }
     await server.stop()
-  }, 600_000)
+  })
 })
 
 describe.skipIf(!process.env[postgresVariable])('Servers on PostgreSQL', () => {
@@ -148,7 +148,7 @@ describe.skipIf(!process.env[postgresVariable])('Servers on PostgreSQL', () => {
     const numbers = (await Promise.all(versions)).map(({ model_version }) => Number(model_version.version))
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
     for (const server of servers) await server.stop()
-  }, 600_000)
+  })
 
   it('answer 503 with Retry-After while the database is gone, and go on by themselves', async () => {
     const own: PostgresServer = await startServer()
@@ -184,5 +184,5 @@ describe.skipIf(!process.env[postgresVariable])('Servers on PostgreSQL', () => {
     expect(server.pid).toBe(pid)
     await server.stop()
     await own.stop()
-  }, 600_000)
+  })
 })

@@ -33,7 +33,7 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
       sys.path.insert(0, '${import.meta.dirname}')
       from mlflow_sources import *
     `)
-  }, 600_000)
+  })
   afterAll(async () => {
     await session?.end()
     await at?.close()
@@ -47,7 +47,7 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
       url = await at.server('from-folder')
       source = `file://${at.folder}/mlruns`
       ids = await fill(source)
-    }, 600_000)
+    })
 
     it('gives the real client everything that it has of the source, and says that nothing differs', async () => {
       const { code, out } = await at.mw('from-folder', 'import', 'mlflow', 'mlruns')
@@ -158,7 +158,7 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
       const ofMany = (uri: string) => session.run(`result = of_many('${uri}')`)
       expect(await ofMany(url)).toEqual(await ofMany(source))
       await at.kill(name)
-    }, 600_000)
+    })
 
     /** False where the program had ended before it could be killed, or before its server was. */
     async function killedAmid(name: string): Promise<boolean> {
@@ -214,7 +214,7 @@ describe.skipIf(!python)('modelwright import mlflow', () => {
       expect(over.out).toContain('Everything that was compared is the same')
       expect(await everything(third)).toEqual(onServer)
       expect(Object.keys(onServer.runs)).toContain(ids.first)
-    }, 600_000)
+    })
 
     it('never writes into a folder that it did not write', async () => {
       writeFileSync(join(at.folder, 'mine.txt'), 'mine')

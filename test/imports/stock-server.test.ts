@@ -53,7 +53,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     `)
     while (!(await fetch(`${source}/health`).catch(() => undefined))?.ok) await sleep(200)
     await session.run(`fill('${source}')`)
-  }, 600_000)
+  })
   afterAll(async () => {
     await session?.end()
     if (stock?.pid) process.kill(-stock.pid, 'SIGKILL')
@@ -67,7 +67,7 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     expect(code).toBe(0)
     expect(await everything(url)).toEqual(await everything(source))
     await at.kill('ours')
-  }, 600_000)
+  })
 
   it('its database and its artifacts’ folder give the same as the server itself', async () => {
     const url = await at.server('from-files')
@@ -75,27 +75,23 @@ describe.skipIf(!python)('modelwright import mlflow, from a stock server', () =>
     expect(code).toBe(0)
     expect(await everything(url)).toEqual(await everything(source))
     await at.kill('from-files')
-  }, 600_000)
+  })
 
   const server = process.env[postgresVariable]
-  it.skipIf(!server)(
-    'the same database in PostgreSQL gives the same',
-    async () => {
-      const database = `${server}/mlflow_source`
-      await copyToPostgres(join(at.folder, 'stock.db'), server!, database)
-      const url = await at.server('from-postgres')
-      const { code, err } = await at.mw(
-        'from-postgres',
-        ...['import', 'mlflow', database.replace(/^postgres:/, 'postgresql+psycopg2:')],
-        ...['--artifacts-root', 'mlartifacts'],
-      )
-      expect(err).toContain('postgresql://127.0.0.1')
-      expect(code).toBe(0)
-      expect(await everything(url)).toEqual(await everything(source))
-      await at.kill('from-postgres')
-    },
-    600_000,
-  )
+  it.skipIf(!server)('the same database in PostgreSQL gives the same', async () => {
+    const database = `${server}/mlflow_source`
+    await copyToPostgres(join(at.folder, 'stock.db'), server!, database)
+    const url = await at.server('from-postgres')
+    const { code, err } = await at.mw(
+      'from-postgres',
+      ...['import', 'mlflow', database.replace(/^postgres:/, 'postgresql+psycopg2:')],
+      ...['--artifacts-root', 'mlartifacts'],
+    )
+    expect(err).toContain('postgresql://127.0.0.1')
+    expect(code).toBe(0)
+    expect(await everything(url)).toEqual(await everything(source))
+    await at.kill('from-postgres')
+  })
 })
 
 /** MLflow's tables as they are, with the types that its own schema says. */

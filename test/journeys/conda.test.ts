@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { standInConda } from '../../src/adapters/environments/uv/testing/stand-in-conda.ts'
 import { Family } from './support/family.ts'
 import { nodeOf, Project } from './support/project.ts'
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'modelwright-conda-'))
 const path = process.env.PATH

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { setSecret } from '../../src/access/step-secrets-contract.ts'
 import { cancelExecution, resumeExecution, startExecution } from '../../src/executions/executions-contract.ts'
 import { explainStep } from '../../src/executions/explain-contract.ts'
@@ -14,8 +14,6 @@ import { testPython } from '../support/python.ts'
 import { Family } from './support/family.ts'
 import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
 import { prepareEnvironment, sorterProject } from './support/sorter.ts'
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 /** What lies at addresses: by its path a text with a tag, or what answers. */
 type Files = Map<string, string | RequestListener>
@@ -275,7 +273,7 @@ describe('data at an address', () => {
 
 const python = testPython()
 
-describe.skipIf(!python)('a model made of data at an address', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('a model made of data at an address', () => {
   it('is made again from what lay there then', async () => {
     await prepareEnvironment(family)
     const { 'data/fruits.csv': fruits, ...sorter } = sorterProject('orchard', { byMlflow: true })

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${matrix.x} and ${item} are words of modelwright.yaml
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
   cancelExecution,
   getExecution,
@@ -11,8 +11,6 @@ import {
 } from '../../src/executions/executions-contract.ts'
 import { Family } from './support/family.ts'
 import { type Execution, nodeOf, Project, statesOf } from './support/project.ts'
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -16,12 +16,12 @@ import { tumourProject } from './support/tumour.ts'
 const python = testPython()
 
 // Journeys with real models: from a push to what production answers.
-describe.skipIf(!python)('from a push to production', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('from a push to production', () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
     await prepareEnvironment(family)
-  }, 600_000)
+  })
   afterAll(() => family?.stop())
 
   /** A project whose first version was promoted by its gate and serves. */

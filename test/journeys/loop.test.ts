@@ -12,12 +12,12 @@ import { prepareEnvironment, requirements, sorterProject } from './support/sorte
 
 const python = testPython()
 
-describe.skipIf(!python)('what happens after the promotion', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('what happens after the promotion', () => {
   let family: Family
   beforeAll(async () => {
     family = await Family.start(['--slots', '2'])
     await prepareEnvironment(family)
-  }, 600_000)
+  })
   afterAll(() => family?.stop())
 
   it('notices drift, names the feature, waits for labels, retrains with the labelled rows once, and promotes the new model', async () => {

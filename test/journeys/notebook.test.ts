@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Family } from './support/family.ts'
 import { nodeOf, Project } from './support/project.ts'
 
 // A notebook in an environment of its own from the package registry: the longest way that a `notebook:` step goes.
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

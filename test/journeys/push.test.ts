@@ -1,16 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { cancelExecution } from '../../src/executions/executions-contract.ts'
 import { getRun } from '../../src/tracking/tracking-contract.ts'
 import { Family, processesOf } from './support/family.ts'
 import { type Execution, type Files, nodeOf, Project, statesOf } from './support/project.ts'
 
 // Journeys that need no Python: every step is a line for sh.
-
-// On a busy machine a deadline says more than a time-out, so it comes first.
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Family } from './support/family.ts'
 import { type Execution, nodeOf, Project } from './support/project.ts'
 
 // A step that scores a table with the model of its own pipeline; the model is one of ONNX, so no Python takes part.
-
-vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 })
 
 let family: Family
 beforeAll(async () => {

@@ -27,7 +27,7 @@ exec(os.environ["ACT"])
 type How = { lines?: number; through?: string[]; uid?: number; gid?: number }
 type Told = { pid?: number; lacks?: string; own?: number; seen?: number[]; begun?: number }
 
-describe.skipIf(process.platform !== 'linux')('the process of a model', { timeout: 600_000 }, () => {
+describe.skipIf(process.platform !== 'linux')('the process of a model', () => {
   const running: ChildProcess[] = []
   afterEach(() => {
     for (const child of running.splice(0)) child.kill('SIGKILL')

@@ -21,7 +21,7 @@ const body = JSON.stringify({ dataframe_records: rows })
 const byGraph = JSON.stringify(labels)
 const byPython = JSON.stringify(rows.map(() => 'python'))
 
-describe('a version that has an ONNX form', { timeout: 600_000 }, () => {
+describe('a version that has an ONNX form', () => {
   let bench: GatewayBench
   let version: ServedVersion
   beforeEach(() => {

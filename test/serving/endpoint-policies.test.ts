@@ -31,7 +31,7 @@ const inputs: InputContract = {
 }
 
 // The gateway as it is, a worker that is quick to load: what Git says of an endpoint, through its doors.
-describe('what Git says of an endpoint', { timeout: 600_000 }, () => {
+describe('what Git says of an endpoint', () => {
   let dataDir: string
   let gateway: RunningGateway
   let revision = 0

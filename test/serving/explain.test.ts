@@ -143,7 +143,7 @@ describe('explanations at the gateway', () => {
 
 const python = testPython()
 
-describe.skipIf(!python)('explanations of models in Python', { timeout: 600_000 }, () => {
+describe.skipIf(!python)('explanations of models in Python', () => {
   let folder: string
   let session: PythonSession
   const served: Record<string, Awaited<ReturnType<typeof serveModel>>> = {}
@@ -179,7 +179,7 @@ describe.skipIf(!python)('explanations of models in Python', { timeout: 600_000 
       await Promise.all(
         pair.map(async (name) => (served[name] = await serveModel(join(folder, name), { pythonPath: python! }))),
       )
-  }, 600_000)
+  })
   afterAll(async () => {
     await Promise.all(Object.values(served).map((one) => one.stop()))
     await session?.end()

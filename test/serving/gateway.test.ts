@@ -52,7 +52,7 @@ const contract: InputContract = {
 const free: InputContract = { columns: [], checks: [], key: 'sample_id' }
 
 // A worker imports mlflow, which takes seconds of a busy machine.
-describe.skipIf(!python && !required)('the gateway', { timeout: 600_000 }, () => {
+describe.skipIf(!python && !required)('the gateway', () => {
   let models: string
   let dataDir: string
   let revision = 0
@@ -62,7 +62,7 @@ describe.skipIf(!python && !required)('the gateway', { timeout: 600_000 }, () =>
     expect(python, 'REQUIRE has python, but MODELWRIGHT_TEST_PYTHON is not set').toBeTruthy()
     models = mkdtempSync(join(tmpdir(), 'mw-models-'))
     await promisify(execFile)(python!, [join(here, 'models/make_models.py'), models])
-  }, 600_000)
+  })
   afterAll(() => models && rmSync(models, { recursive: true, force: true }))
   async function stopAll(): Promise<void> {
     for (const { gateway, stop } of running.splice(0)) {

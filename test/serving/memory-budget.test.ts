@@ -12,7 +12,7 @@ import { post, startLoad } from '../support/serving-load.ts'
 const ask = (url: string, id = 'x') => post(url, JSON.stringify({ dataframe_records: [{ id }] }))
 const graph = fileURLToPath(new URL('../fixtures/serving/onnx-double', import.meta.url))
 
-describe('under a budget of memory', { timeout: 600_000 }, () => {
+describe('under a budget of memory', () => {
   let bench: GatewayBench
   beforeEach(() => {
     bench = new GatewayBench()
@@ -26,9 +26,7 @@ describe('under a budget of memory', { timeout: 600_000 }, () => {
   const versions = () => bench.gateway.status().endpoints.flatMap((endpoint) => endpoint.versions)
   const loaded = () => versions().filter(({ state }) => state !== 'asleep')
 
-  it('two hundred graphs where ten fit all answer, no more than ten are ever loaded, and those used least recently go', {
-    timeout: 600_000,
-  }, async () => {
+  it('two hundred graphs where ten fit all answer, no more than ten are ever loaded, and those used least recently go', async () => {
     const names = Array.from({ length: 200 }, (_, n) => `g${n}`)
     bench.want(...names.map((name, n) => bench.endpoint(name, [[bench.served(name, n, graph, '/no/python'), 1]])))
     // A small graph counts as 4 MB.

@@ -14,7 +14,7 @@ const clock = {
 }
 const usual = { queueLength: 256, waitMs: 60_000, answerMs: 60_000, loadMs: 60_000 }
 
-describe('the processes of a model', { timeout: 600_000 }, () => {
+describe('the processes of a model', () => {
   let folder: string
   let model: PythonModel
   let ticking: NodeJS.Timeout

@@ -41,9 +41,7 @@ afterEach(async () => {
   await bench.close()
 })
 
-it('a promoted version takes the place of the one that serves without a failed request where memory holds one', {
-  timeout: 600_000,
-}, async () => {
+it('a promoted version takes the place of the one that serves without a failed request where memory holds one', async () => {
   const untilServing = async (version: number) => {
     const states = new Set<string>()
     for (let looks = 0; looks < 1_500; looks++) {

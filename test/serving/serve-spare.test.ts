@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { post, serveModel } from '../dialects/serving/serve-model.ts'
 
 // A worker that is quick to write and, here, slow to load.
-describe('a model served alone, with a spare', { timeout: 600_000 }, () => {
+describe('a model served alone, with a spare', () => {
   let folder: string
   let log: string
   let served: Awaited<ReturnType<typeof serveModel>>

@@ -92,7 +92,7 @@ class Gateways {
 const statesOf = ({ endpoints }: GatewayObserved) =>
   endpoints.flatMap(({ versions }) => versions.map(({ state }) => state))
 
-describe('several gateway processes', { timeout: 240_000 }, () => {
+describe('several gateway processes', () => {
   let gateways: Gateways
   afterEach(() => gateways?.close())
 
@@ -201,7 +201,7 @@ describe('several gateway processes', { timeout: 240_000 }, () => {
   })
 })
 
-describe('modelwright up --gateways 2', { timeout: 240_000 }, () => {
+describe('modelwright up --gateways 2', () => {
   let family: Family | undefined
   afterEach(() => family?.stop())
 

@@ -8,7 +8,6 @@ const python = process.env.MODELWRIGHT_TEST_PYTHON
 // The soak of an hour (`npm run soak -- serving`), for a minute: it ends with another status where something failed or memory grew.
 it.skipIf(!python)(
   'two models under steady load for a minute fail no request, and their memory stays flat',
-  { timeout: 600_000 },
   async () => {
     const program = fileURLToPath(new URL('../soak/serving.ts', import.meta.url))
     // Other tests run beside it: a part of what it could take a minute ago may be all that it can take now.

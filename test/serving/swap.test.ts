@@ -8,16 +8,14 @@ import { post, startLoad } from '../support/serving-load.ts'
 const python = process.env.MODELWRIGHT_TEST_PYTHON
 const ask = (url: string, id = 'x') => post(url, JSON.stringify({ dataframe_records: [{ id }] }))
 
-describe('a swap', { timeout: 600_000 }, () => {
+describe('a swap', () => {
   let bench: GatewayBench
   beforeEach(() => {
     bench = new GatewayBench()
   })
   afterEach(() => bench.close())
 
-  it('fails and repeats no request, twenty times, beside the old version and in its place, with a model that takes two seconds to load', {
-    timeout: 600_000,
-  }, async () => {
+  it('fails and repeats no request, twenty times, beside the old version and in its place, with a model that takes two seconds to load', async () => {
     const versions = Array.from({ length: 4 }, (_, n) =>
       ['surge', 'hold'].map((mode) => bench.light(`${mode}${n}`, n, { loadMs: 2_000, answerMs: 4 })),
     )
@@ -256,40 +254,36 @@ describe('a swap', { timeout: 600_000 }, () => {
     expect((await ask(bench.url('e'))).text).toBe('{"predictions":["old"]}')
   })
 
-  it.skipIf(!python)(
-    'of real models in Python, beside and in place, fails and repeats no request',
-    { timeout: 600_000 },
-    async () => {
-      const folder = join(bench.dataDir, 'models')
-      const names = ['v0', 'v1']
-      await makePythonModels(
-        python!,
-        folder,
-        names.map((answer) => ({ answer, loadSeconds: 2, log: bench.log })),
-      )
-      const wish = (n: number, swap: 'surge' | 'hold') => {
-        const name = names[n % 2]!
-        const served = bench.served(name, n % 2, join(folder, name), python!)
-        bench.want(bench.endpoint('e', [[served, 1]], { serve: { swap } }))
-      }
-      wish(0, 'hold')
-      await bench.start()
-      await until('it serves', () => bench.seen('e', 0)?.state === 'ready')
-      const load = startLoad(bench.url('e'), { name: 'r', closed: 8, perSecond: 20, deadlineMs: 120_000 })
-      for (const [n, swap] of [
-        [1, 'hold'],
-        [2, 'surge'],
-      ] as const) {
-        wish(n, swap)
-        await until(`${swap}`, () => bench.seen('e', n % 2)?.weight === 1)
-      }
-      const { failed, ids, longestMs } = await load.end()
-      console.log(`real models: longest wait ${Math.round(longestMs)} ms`)
-      expect(failed).toEqual([])
-      const counts = bench.computed()
-      expect([...ids].filter((id) => counts.get(id) !== 1)).toEqual([])
-    },
-  )
+  it.skipIf(!python)('of real models in Python, beside and in place, fails and repeats no request', async () => {
+    const folder = join(bench.dataDir, 'models')
+    const names = ['v0', 'v1']
+    await makePythonModels(
+      python!,
+      folder,
+      names.map((answer) => ({ answer, loadSeconds: 2, log: bench.log })),
+    )
+    const wish = (n: number, swap: 'surge' | 'hold') => {
+      const name = names[n % 2]!
+      const served = bench.served(name, n % 2, join(folder, name), python!)
+      bench.want(bench.endpoint('e', [[served, 1]], { serve: { swap } }))
+    }
+    wish(0, 'hold')
+    await bench.start()
+    await until('it serves', () => bench.seen('e', 0)?.state === 'ready')
+    const load = startLoad(bench.url('e'), { name: 'r', closed: 8, perSecond: 20, deadlineMs: 120_000 })
+    for (const [n, swap] of [
+      [1, 'hold'],
+      [2, 'surge'],
+    ] as const) {
+      wish(n, swap)
+      await until(`${swap}`, () => bench.seen('e', n % 2)?.weight === 1)
+    }
+    const { failed, ids, longestMs } = await load.end()
+    console.log(`real models: longest wait ${Math.round(longestMs)} ms`)
+    expect(failed).toEqual([])
+    const counts = bench.computed()
+    expect([...ids].filter((id) => counts.get(id) !== 1)).toEqual([])
+  })
 
   it('tells who waits too long, and who finds the line full, to come again', async () => {
     const slow = bench.light('slow', 1, { loadMs: 60_000 })

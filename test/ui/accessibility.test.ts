@@ -92,7 +92,7 @@ describe.skipIf(!hasChromium())('Pages for everyone', () => {
           for (const finding of await seriousFindings(page, ['color-contrast'])) found.push(`${path} dark ${finding}`)
         }
         expect(found).toEqual([])
-      }, 600_000)
+      })
 
       it('a screen of 360 pixels needs no scrolling sideways', async () => {
         await page.setViewportSize({ width: 360, height: 740 })

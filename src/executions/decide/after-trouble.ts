@@ -1,4 +1,5 @@
-/** `times`: errors of ours in a row, counted from 1, while one and the same step was carried. */
+/** `times`: errors in a row, counted from 1, while one and the same step was carried; `ours`: those of them that storage did not make. */
+export type Troubles = { times: number; ours: number }
 export type AfterTrouble = { outcome: 'again' | 'ends'; waitMs: number }
 
 const firstWaitMs = 1_000
@@ -8,9 +9,9 @@ const mostTries = 10
 
 /**
  * What follows when Modelwright itself failed at a step: the same again, after a pause that doubles up to a minute, and in the end the
- * step's end. `isPassing`: storage that does not answer ends nothing, for it comes back, and nothing could be written down meanwhile.
+ * step's end. Storage that does not answer ends nothing, for it comes back, and nothing could be written down meanwhile.
  */
-export function afterTrouble(times: number, { isPassing }: { isPassing: boolean }): AfterTrouble {
+export function afterTrouble({ times, ours }: Troubles): AfterTrouble {
   const waitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** (times - 1))
-  return { outcome: times >= mostTries && !isPassing ? 'ends' : 'again', waitMs }
+  return { outcome: ours >= mostTries ? 'ends' : 'again', waitMs }
 }

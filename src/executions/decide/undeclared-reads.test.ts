@@ -55,7 +55,7 @@ describe('what a log complains of', () => {
 })
 
 describe('what a log complains of outside the workspace', () => {
-  const places = { workspace, hidden: ['/home/u', '/data/work'], visible: ['/data', workspace, '/home/u/.cargo'] }
+  const facts = { workspace, hidden: ['/home/u', '/data/work'], visible: ['/data', workspace, '/home/u/.cargo'] }
   it.each<[string, string[]]>([
     [
       "FileNotFoundError: [Errno 2] No such file or directory: '/home/u/project/table.csv'",
@@ -70,7 +70,7 @@ describe('what a log complains of outside the workspace', () => {
     ['reading /home/u/project/table.csv', []],
     ['ls: /home/u: not found', []],
   ])('%s', (line, expected) => {
-    expect(outsideInLog(`well\n${line}\n`, places).map(({ path: found }) => found)).toEqual(expected)
+    expect(outsideInLog(`well\n${line}\n`, facts).map(({ path: found }) => found)).toEqual(expected)
   })
 
   it.each([

@@ -1,5 +1,5 @@
 import { shortDigest } from '../../kernel/digest.ts'
-import type { Explanation, KeyChange, KeyParts, ResultOrigin } from '../plan.ts'
+import { type Explanation, type KeyChange, type KeyParts, notIsolated, type ResultOrigin } from '../plan.ts'
 
 /** Why a step runs or is reused, against which earlier result, and what its key is made of: as `modelwright explain` shows it. */
 export function describeExplanation(explanation: Explanation): string[] {
@@ -28,7 +28,9 @@ function ranLines({ ran }: Explanation): string[] {
   if (!ran) return []
   const since = ran.since && shortOrigin(ran.since)
   const where = ran.executionId ? `in execution ${ran.executionId} it ran` : 'it ran there'
-  return [`${where} because${since ? ` (since ${since})` : ''}`, ...ran.reasons.map((text) => `  ${text}`)]
+  // Said of the step already, and no reason why it ran.
+  const reasons = ran.reasons.filter((text) => text !== notIsolated)
+  return [`${where} because${since ? ` (since ${since})` : ''}`, ...reasons.map((text) => `  ${text}`)]
 }
 
 /** A command says by itself what changed in it. */
@@ -74,7 +76,7 @@ function partLines(parts: KeyParts, { lock }: Explanation): string[] {
   if (parts.platform) lines.push(['platform', parts.platform])
   if (parts.sample !== undefined) lines.push(['sample', String(parts.sample)])
   if (parts.pythonPath) lines.push(['python path', parts.pythonPath.join(', ')])
-  if (parts.checkout) lines.push(['commit', `${parts.checkout}  not isolated: it sees the whole checkout`])
+  if (parts.checkout) lines.push(['commit', `${parts.checkout}  ${notIsolated}`])
   if (parts.once) lines.push(['always', 'another key in each execution'])
   return lines.map(([part, text]) => `  ${part.padEnd(11)}  ${text}`)
 }

@@ -63,11 +63,7 @@ it.each<[string, Partial<KeyParts>, (string | RegExp)[]]>([
   ['the platform', { platform: 'linux-arm64' }, ['platform: any → linux-arm64']],
   ['the share of the rows', { sample: 0.05 }, ['sample: all rows → 5%']],
   ['a step that always runs', { once: 'e1' }, ['always']],
-  [
-    'a step that is not isolated',
-    { checkout: 'c'.repeat(40) as CommitId },
-    ['not isolated any more: it sees the whole checkout'],
-  ],
+  ['a step that is not isolated', { checkout: 'c'.repeat(40) as CommitId }, ['it was isolated before']],
 ])('tells of %s', (_, change, expected) => {
   expect(texts(change)).toEqual(expected.map((one) => (typeof one === 'string' ? one : expect.stringMatching(one))))
 })

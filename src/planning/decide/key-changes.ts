@@ -154,8 +154,8 @@ function checkoutChange(now: KeyParts, before: KeyParts): KeyChange {
     now.checkout === undefined
       ? 'isolated again'
       : before.checkout === undefined
-        ? 'not isolated any more: it sees the whole checkout'
-        : `another commit (${short(before.checkout)} → ${short(now.checkout)}), and it is not isolated`
+        ? 'it was isolated before'
+        : `another commit (${short(before.checkout)} → ${short(now.checkout)})`
   return {
     part: 'commit',
     ...(before.checkout ? { before: before.checkout } : {}),

@@ -18,7 +18,7 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       under = await make()
       environments = under.environments()
       lock = await environments.resolve({ pythonVersion: '>= 3.8', requirements: '# tiny\nsix<1.17\n' }, quiet)
-    }, 600_000)
+    })
     afterAll(() => under.cleanup())
 
     it('turns ranges into exact versions with hashes, and writes no address into the lock', () => {
@@ -72,14 +72,14 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       expect(pythonPath.startsWith(binPath)).toBe(true)
       expect(await under.environments().find(lock.digest)).toEqual(all[0])
       expect(lines.length).toBeGreaterThan(0)
-    }, 600_000)
+    })
 
     it('makes an environment without packages', async () => {
       const empty = await environments.resolve({ requirements: '\n# nothing\n' }, quiet)
       expect(empty.requirements).toBe('')
       const { pythonPath } = await environments.ensure(empty, quiet)
       expect(execFileSync(pythonPath, ['-c', 'print(1)'], { encoding: 'utf8' })).toBe('1\n')
-    }, 600_000)
+    })
 
     it('installs nothing whose bytes differ from the lock, and keeps no half environment', async () => {
       const requirements = lock.requirements.replaceAll(/sha256:[0-9a-f]{64}/g, `sha256:${'0'.repeat(64)}`)
@@ -87,7 +87,7 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       const digest = digestOfJson(forged)
       await expect(environments.ensure({ digest, ...forged }, quiet)).rejects.toSatisfy(failed)
       expect(await environments.find(digest)).toBeUndefined()
-    }, 600_000)
+    })
 
     it('lets one who cancels go, while the build goes on for the others', async () => {
       const wanted = await environments.resolve({ requirements: 'iniconfig' }, quiet)
@@ -97,7 +97,7 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       stop.abort(new Error('cancelled'))
       await expect(leaving).rejects.toThrow('cancelled')
       expect((await staying).lock).toEqual(wanted)
-    }, 600_000)
+    })
 
     it('stops the build when all have cancelled, and builds it anew when asked again', async () => {
       const wanted = await environments.resolve({ requirements: 'six==1.15.0' }, quiet)
@@ -106,7 +106,7 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       setTimeout(() => stop.abort(new Error('cancelled')), 5)
       await expect(leaving).rejects.toThrow('cancelled')
       expect((await environments.ensure(wanted, quiet)).lock.digest).toBe(wanted.digest)
-    }, 600_000)
+    })
 
     it('frees what nobody asked for since then, but nothing that a process uses; and builds it again', async () => {
       const { pythonPath } = await environments.ensure(lock, quiet)
@@ -127,6 +127,6 @@ export function environmentsConformance(name: string, make: () => Promise<Enviro
       expect(await environments.find(lock.digest)).toBeUndefined()
       await environments.ensure(lock, quiet)
       expect(await environments.find(lock.digest)).toBeDefined()
-    }, 600_000)
+    })
   })
 }

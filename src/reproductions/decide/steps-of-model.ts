@@ -25,28 +25,16 @@ export function stepsOfModel(nodes: readonly Made[], model: string): ReadonlySet
 
 /** What each node waits for; a fan-out waits for its items. */
 function edgesOf(nodes: readonly Made[]): Edges {
-  const items = new Map<string, string[]>()
-  for (const { id, item } of nodes) {
-    if (item === undefined) continue
-    const list = id.slice(0, id.indexOf('@'))
-    const known = items.get(list)
-    if (known) known.push(id)
-    else items.set(list, [id])
-  }
+  const items = nodes.flatMap(({ id, item }) => (item === undefined ? [] : [id]))
+  const itemsOf = Map.groupBy(items, (id) => id.slice(0, id.indexOf('@')))
   return new Map(
-    nodes.map(({ id, kind, after }) => [id, kind === 'fan-out' ? [...after, ...(items.get(id) ?? [])] : after]),
+    nodes.map(({ id, kind, after }) => [id, kind === 'fan-out' ? [...after, ...(itemsOf.get(id) ?? [])] : after]),
   )
 }
 
 function turned(edges: Edges): Edges {
-  const back = new Map<string, string[]>()
-  for (const [id, others] of edges)
-    for (const other of others) {
-      const known = back.get(other)
-      if (known) known.push(id)
-      else back.set(other, [id])
-    }
-  return back
+  const pairs = [...edges].flatMap(([id, others]) => others.map((other) => ({ id, other })))
+  return new Map([...Map.groupBy(pairs, ({ other }) => other)].map(([other, of]) => [other, of.map(({ id }) => id)]))
 }
 
 /** The nodes themselves among them. */

@@ -1,3 +1,4 @@
+import { isObject } from '../../kernel/is-object.ts'
 import type { ModelFacts } from '../models/model-facts.ts'
 
 /** What a model takes that takes floats alone: one unnamed tensor of this shape (−1 is any size), or a table of these columns of doubles. */
@@ -56,10 +57,14 @@ function ofRecords(records: unknown, wanted: readonly string[]): NumberBlock | u
 
 function block(data: unknown, wanted: readonly number[]): NumberBlock | undefined {
   const shape = shapeOf(data, wanted.length)
-  if (!shape || !wanted.every((size, at) => size < 0 || size === shape[at])) return undefined
+  if (!shape || !isOfShape(shape, wanted)) return undefined
   const values = new Float64Array(shape.reduce((product, size) => product * size, 1))
   return fill(values, 0, data, shape, 0) === values.length ? { shape, values } : undefined
 }
+
+/** @param wanted −1 is any size */
+export const isOfShape = (shape: readonly number[], wanted: readonly number[]): boolean =>
+  shape.length === wanted.length && wanted.every((size, at) => size < 0 || size === shape[at])
 
 /** By the first element of each level; undefined where they are not so many. */
 function shapeOf(data: unknown, levels: number): number[] | undefined {
@@ -85,6 +90,3 @@ function fill(values: Float64Array, from: number, list: unknown, shape: readonly
   }
   return at
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

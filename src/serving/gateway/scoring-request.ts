@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
+import { isObject } from '../../kernel/is-object.ts'
 import { readCell } from '../../validation/index.ts'
 import { type NumberRows, readNumberRows } from '../decide/number-rows.ts'
 import type { InputRows, Written } from '../input-failure.ts'
@@ -207,5 +208,3 @@ function rowsOfCsv(text: string): InputRows {
 
 /** A list is a row whose columns are called 0, 1, … as it stands: whole matrices come through here. */
 const positional = (values: unknown): Row => (Array.isArray(values) ? (values as unknown as Row) : { 0: values })
-
-const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,9 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { join } from 'node:path'
 import { shortDigest } from '../../kernel/digest.ts'
+import { isObject } from '../../kernel/is-object.ts'
 import type { EpochMs } from '../../kernel/time.ts'
 import { formatBytes } from '../../kernel/units.ts'
-import { floatInputOf, plainNumbers } from '../decide/plain-numbers.ts'
+import { floatInputOf, isOfShape, plainNumbers } from '../decide/plain-numbers.ts'
 import type { ServedVersion } from '../gateway-state.ts'
 import type { Tensor } from '../tensor.ts'
 import { encodeFrame, type Frame } from './frames.ts'
@@ -308,17 +309,16 @@ function scoreFrame(
   const asItCame = { header: { form, drop }, body }
   const wanted = floatInputOf(facts)
   if (!wanted || form !== 'json' || body.length > readHereBytes) return asItCame
-  if (rows && 'shape' in wanted && isShape(rows.shape, wanted.shape))
+  if (rows) {
+    if (!('shape' in wanted) || !isOfShape(rows.shape, wanted.shape)) return asItCame
     return { header: { form: 'numbers', shape: rows.shape }, body: new Uint8Array(rows.values.buffer) }
+  }
   const read = json ?? parsedObject(body)
   const numbers = read && isParams(read.params) && plainNumbers(read, wanted)
   if (!numbers) return asItCame
   const { values, ...layout } = numbers
   return { header: { form: 'numbers', ...layout, params: read.params }, body: new Uint8Array(values.buffer) }
 }
-
-const isShape = (shape: readonly number[], wanted: readonly number[]): boolean =>
-  shape.length === wanted.length && wanted.every((size, at) => size < 0 || size === shape[at])
 
 /** Undefined where it is no JSON of an object in UTF-8: Python says what is wrong. */
 function parsedObject(body: Buffer): Record<string, unknown> | undefined {
@@ -332,9 +332,6 @@ function parsedObject(body: Buffer): Record<string, unknown> | undefined {
 }
 
 const isParams = (value: unknown): boolean => value === undefined || value === null || isObject(value)
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function inferFrame(id: number, { layout, tensors, parameters, scores = false }: InferQuestion): Buffer {
   const inputs = tensors.map(({ bytes, ...facts }) => ({ ...facts, length: bytes.length }))

@@ -1,5 +1,6 @@
 import { parse as parseCsv } from 'csv-parse/sync'
 import { messageOf } from '../../kernel/errors.ts'
+import { isObject } from '../../kernel/is-object.ts'
 import { readCell } from '../../validation/index.ts'
 import { type NumberRows, readNumberRows } from '../decide/number-rows.ts'
 import type { ScoreQuestion } from './model-backend.ts'
@@ -169,5 +170,3 @@ function tableOf(records: readonly Row[], form: TableForm): ScoringData {
 }
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
-
-const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -80,9 +80,7 @@ export class GrpcDoor {
       ServerLive: unary(() => ({ live: true })),
       ServerReady: unary(() => ({ ready: repository().isReady })),
       ServerMetadata: unary(() => ({ name: 'modelwright', version: repository().serverVersion, extensions })),
-      ModelReady: unary(({ name, version }: Named) => ({
-        ready: findModel(repository(), name, version).state === 'ready',
-      })),
+      ModelReady: unary(({ name, version }: Named) => ({ ready: isReady(repository(), name, version) })),
       ModelMetadata: unary((question: Named) => modelFacts(this.#knownModel(question))),
       ModelConfig: unary((question: Named) => modelConfigMessage(this.#knownModel(question))),
       ModelInfer: unary((question: InferMessage, signal) => this.#infer(question, signal)),
@@ -188,8 +186,8 @@ type HealthQuestion = { service: string }
 
 const oipService = 'inference.GRPCInferenceService'
 
-const isReady = (repository: ModelRepository, name: string): boolean =>
-  findModel(repository, name, undefined).state === 'ready'
+const isReady = (repository: ModelRepository, name: string, version?: string): boolean =>
+  findModel(repository, name, version).state === 'ready'
 
 const definitionOf = (methods: readonly Method[]): ServiceDefinition =>
   Object.fromEntries(

@@ -1,4 +1,5 @@
 import { messageOf } from '../../kernel/errors.ts'
+import { isObject } from '../../kernel/is-object.ts'
 import type { ModelFacts } from '../models/model-facts.ts'
 import { bytesFromJson, needsExactIntegers } from '../models/tensor-json.ts'
 import { badRequest, invalidInput } from '../scoring-error.ts'
@@ -191,5 +192,3 @@ function exactInputs(text: string): unknown[] {
     typeof value === 'number' && !isExact(value) && source && /^-?\d+$/.test(source) ? BigInt(source) : value
   return (JSON.parse(text, exactly as (key: string, value: unknown) => unknown) as { inputs: unknown[] }).inputs
 }
-
-const isObject = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -47,7 +47,6 @@ export async function comesBack(family: Family, member: Member, before: number):
   await eventually(`the ${member} is started again`, {
     look: async () => pidOf(family, member) !== before && (await fetch(`${url}/health`)).ok,
     explain: () => family.explain(),
-    withinMs: 180_000,
   })
 }
 
@@ -93,7 +92,6 @@ export class OwnServer {
         return (await fetch(`${this.#family.url}/health`)).ok
       },
       explain: () => this.#family.explain(),
-      withinMs: 180_000,
     })
   }
 

@@ -36,7 +36,7 @@ eachDatabase("the real mlflow client's artifacts", (database) => {
       def digest(path):
           return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
     `)
-  }, 600_000)
+  })
 
   afterAll(async () => {
     await session?.end()

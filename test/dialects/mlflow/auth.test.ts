@@ -648,7 +648,7 @@ describe('the real AuthServiceClient and mlflow client', () => {
               for key in given:
                   del os.environ[key]
     `)
-  }, 600_000)
+  })
   afterAll(async () => {
     await session?.end()
     await server?.close()

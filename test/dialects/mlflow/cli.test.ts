@@ -35,7 +35,7 @@ eachDatabase('the real mlflow CLI', (database) => {
       def created_run(*words):
           return json.loads(re.search(r'\\{.*\\}', mlflow_cli('runs', 'create', *words), re.S).group(0))['run_id']
     `)
-  }, 600_000)
+  })
 
   afterAll(async () => {
     await session?.end()

@@ -26,7 +26,7 @@ eachDatabase('evaluations through the real mlflow client', (database) => {
       store = _get_store()
       records = lambda data: store._load_dataset_records(data.dataset_id)[0]
     `)
-  }, 600_000)
+  })
 
   afterAll(async () => {
     await session?.end()

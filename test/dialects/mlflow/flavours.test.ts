@@ -28,7 +28,7 @@ describe.skipIf(!python)('what users of mlflow log with its flavours', () => {
       z = 2.0 * X['a'] - X['c']
       pickled = {'serialization_format': 'cloudpickle', 'pip_requirements': ['scikit-learn']}
     `)
-  }, 600_000)
+  })
   afterAll(() => session?.end())
 
   eachDatabase('are read back', (database) => {

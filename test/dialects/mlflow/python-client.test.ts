@@ -26,7 +26,7 @@ eachDatabase('the real mlflow client', (database) => {
       def fitted(c=1.0):
           return sklearn.linear_model.LogisticRegression(C=c).fit(X, y)
     `)
-  }, 600_000)
+  })
 
   afterAll(async () => {
     await session?.end()

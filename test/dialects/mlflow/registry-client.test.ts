@@ -27,7 +27,7 @@ eachDatabase('the registry through the real mlflow client', (database) => {
           mlflow.log_text('weights', 'model/weights.txt')
       rid = run.info.run_id
     `)
-  }, 600_000)
+  })
 
   afterAll(async () => {
     await session?.end()

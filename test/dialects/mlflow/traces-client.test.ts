@@ -34,7 +34,7 @@ eachDatabase('the real mlflow client, tracing', (database) => {
       def count(where, **more):
           return len(client.search_traces(locations=[exp], filter_string=where, **more))
     `)
-  }, 600_000)
+  })
   afterAll(async () => {
     await session?.end()
     await server?.close()

@@ -14,7 +14,7 @@ type Running = Awaited<ReturnType<typeof serveModel>>
 const names = ['iris', 'echo', 'echo-columns', 'greedy', 'block', 'doubles', 'hinted'] as const
 type Name = (typeof names)[number]
 
-describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
+describe.skipIf(!python)('models in Python', () => {
   let folder: string
   let session: PythonSession
   const served = {} as Record<Name, Running>
@@ -31,7 +31,7 @@ describe.skipIf(!python)('models in Python', { timeout: 300_000 }, () => {
           served[name] = await serveModel(join(folder, name), { pythonPath: python!, timeoutMs })
         }),
       )
-  }, 300_000)
+  })
   afterAll(async () => {
     await Promise.all(Object.values(served).map((one) => one.stop()))
     await session?.end()

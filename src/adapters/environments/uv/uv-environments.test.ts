@@ -50,7 +50,7 @@ describe('the uv environments', () => {
     const digits = lock.digest.slice(7, 19)
     const folders = readdirSync(join(dataDir, 'envs')).filter((name) => name.startsWith(`${digits}-`))
     expect(folders).toContain(environment.binPath.split('/').at(-2))
-  }, 600_000)
+  })
 
   it('locks the dependencies of a pyproject.toml, and not the project that it describes', async () => {
     const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
@@ -58,7 +58,7 @@ describe('the uv environments', () => {
     const lock = await environments.resolve({ requirements }, () => undefined)
     const plain = await environments.resolve({ requirements: 'six==1.14.0' }, () => undefined)
     expect(lock).toEqual(plain)
-  }, 600_000)
+  })
 
   it('takes a uv.lock as it stands, without the project itself and its tools for developing', async () => {
     const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
@@ -77,7 +77,7 @@ describe('the uv environments', () => {
     const uvLock = readFileSync(join(project, 'uv.lock'), 'utf8')
     const lock = await environments.resolve({ requirements, uvLock }, () => undefined)
     expect(lock.requirements).toMatch(/^six==1\.15\.0 \\\n( {4}--hash=sha256:[0-9a-f]{64}( \\)?\n)+$/)
-  }, 600_000)
+  })
 
   it('locks what projects that are installed in place depend on, within the constraints', async () => {
     const environments = new UvEnvironments({ dataDir, uvCacheDir, passEnv })
@@ -87,7 +87,7 @@ describe('the uv environments', () => {
       () => undefined,
     )
     expect(lock.requirements.match(/^[a-z]+==\S+/gm)).toEqual(['iniconfig==2.0.0', 'six==1.15.0'])
-  }, 600_000)
+  })
 
   it('ends what a build has started when it is cancelled', async () => {
     const stop = new AbortController()
@@ -124,7 +124,7 @@ describe('the uv environments', () => {
     expect(execFileSync(pythonPath, ['-c', 'import six; print(six.__version__)'], { encoding: 'utf8' })).toBe(
       '1.16.0\n',
     )
-  }, 600_000)
+  })
 
   it('says why uv cannot be had, and goes on without it', async () => {
     const lines: string[] = []
@@ -134,5 +134,5 @@ describe('the uv environments', () => {
     expect(await uvInstallation(where)).toBeUndefined()
     expect(lines.at(-1)).toMatch(/^uv cannot be had \(.*uv.*\); going on with venv and pip/)
     expect(readdirSync(where.toolsDir)).toEqual([])
-  }, 600_000)
+  })
 })

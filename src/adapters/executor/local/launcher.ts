@@ -140,6 +140,8 @@ export class Launcher {
     running.veil.resolve(undefined)
     for (const { resolve } of running.waiting.values()) resolve({ outcome: 'died' })
     for (const tell of running.started.values()) tell()
+    // Runners hold theirs for as long as their steps last, and this process would stay for it.
+    running.child.stdio[endings]!.destroy()
   }
 
   #missing(cause: NodeJS.ErrnoException): Error {

@@ -242,6 +242,27 @@ describe('the local executor', () => {
     await Promise.all([executor.kill(dir, 0), executor.kill(join(folder, 'unref2'), 0)])
     await sleep(0)
   })
+
+  it('does not keep its own process alive for a command whose launcher was killed while it was awaited', async () => {
+    const dir = join(folder, 'orphan')
+    const program = join(folder, 'orphan.ts')
+    writeFileSync(
+      program,
+      `import { spawnSync } from 'node:child_process'
+       import { LocalExecutor } from ${JSON.stringify(fileURLToPath(new URL('./local-executor.ts', import.meta.url)))}
+       const executor = new LocalExecutor({ launcher: ${JSON.stringify(launcherScript)} })
+       await executor.start(${JSON.stringify({ dir, cwd: folder, command: 'sleep 600', env })})
+       const enough = new AbortController()
+       const ended = executor.ended(${JSON.stringify(dir)}, enough.signal).catch(() => undefined)
+       const launcher = spawnSync('pgrep', ['-P', String(process.pid), '-f', 'modelwright_launcher'], { encoding: 'utf8' })
+       process.kill(Number(launcher.stdout.trim()), 'SIGKILL')
+       // Long enough to be told of it; what waits looks by itself then.
+       setTimeout(() => enough.abort(), 500)
+       await ended`,
+    )
+    expect(spawnSync(process.execPath, [program], { timeout: 60_000 }).status).toBe(0)
+    await executor.kill(dir, 0)
+  })
 })
 
 const small = mkdtempSync(join(tmpdir(), 'modelwright-full-'))
