@@ -14,5 +14,5 @@ it.skipIf(!present && !required)("makes MLflow's habits land in the step's run, 
   const tests = fileURLToPath(new URL('../../python/bootstrap/test_bootstrap.py', import.meta.url))
   const { status, stderr } = spawnSync(python, [tests], { encoding: 'utf8', env: { PATH: process.env.PATH } })
   expect(status, stderr).toBe(0)
-  expect(stderr).toMatch(/Ran 1\d tests/)
+  expect(stderr).toMatch(/Ran [1-9]\d tests/)
 })

@@ -12,7 +12,9 @@ it.skipIf(!python)(
     const program = fileURLToPath(new URL('../soak/serving.ts', import.meta.url))
     // Other tests run beside it: a part of what it could take a minute ago may be all that it can take now.
     const words = ['--disable-warning=ExperimentalWarning', program, '--minutes', '1', '--share', '0.1']
-    const { stdout } = await promisify(execFile)(process.execPath, words)
-    expect(JSON.parse(stdout.trim().split('\n').at(-1)!)).toMatchObject({ soak: 'serving', passed: true })
+    const soak = promisify(execFile)(process.execPath, words)
+    // With a status of failure too it tells what it saw.
+    const { stdout, stderr } = await soak.catch((failure: { stdout: string; stderr: string }) => failure)
+    expect(stdout.trim().split('\n').at(-1), stderr).toMatch(/^\{"soak":"serving","passed":true,/)
   },
 )

@@ -2,11 +2,11 @@
 // a process of its own. Its memory, and that of its worker, must be flat; nothing may fail.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { GatewayObserved } from '../../src/serving/gateway-state.ts'
-import { processMemory } from '../../src/serving/models/process-memory.ts'
 import { GatewayBench } from '../support/gateway-bench.ts'
 import { type LoadReport, startLoad } from '../support/serving-load.ts'
 import { numbersOf } from './options.ts'
@@ -60,12 +60,15 @@ const capacity = (await Promise.all(trial.map((one) => one.end()))).map(({ answe
 console.error(`capacity: ${models.map(({ name }, at) => `${name} ${Math.round(capacity[at]!)}/s`).join(', ')}`)
 
 const steady = load({ name: 'steady', closed: 0, perSecond: (at) => capacity[at]! * share })
+/** Bytes of its own: of what it shares (programs, libraries) its part changes when others begin and end. */
+const ownMemory = (pid: number): number =>
+  1024 * Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
 const samples: { gateway: number; worker: number }[] = []
 const end = Date.now() + minutes * 60_000
 for (let next = Date.now(); Date.now() < end; ) {
   next += Math.min(10_000, (minutes * 60_000) / 40)
   await sleep(Math.max(0, next - Date.now()))
-  samples.push({ gateway: (await processMemory(gateway.pid!)) ?? 0, worker: (await processMemory(worker)) ?? 0 })
+  samples.push({ gateway: ownMemory(gateway.pid!), worker: ownMemory(worker) })
 }
 const reports = await Promise.all(steady.map((one) => one.end()))
 gateway.kill('SIGTERM')
