@@ -53,7 +53,8 @@ eachDatabase('the ONNX form of a deployed version', (database) => {
   const saveModel = (flavour: string) => writeFileSync(join(folder, 'model', 'MLmodel'), mlmodel(flavour))
   /** How often a converter was begun. */
   const begun = () =>
-    existsSync(join(folder, 'begun')) ? readFileSync(join(folder, 'begun'), 'utf8').trim().split('\n').length : 0
+    // Whole lines: the file is there before what is written into it.
+    existsSync(join(folder, 'begun')) ? readFileSync(join(folder, 'begun'), 'utf8').split('\n').length - 1 : 0
 
   /** A program in the interpreter's place: `python -W ignore SCRIPT REQUEST RESULT`. */
   function standIn(what: string): string {
