@@ -1,25 +1,15 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
+import { executionIn } from '../../test/support/executions.ts'
 import { processorMs } from '../../test/support/processor-time.ts'
 import { type Db, transact } from '../db/index.ts'
 import { digestOf } from '../kernel/digest.ts'
-import type { CommitId, ExecutionId } from '../kernel/ids.ts'
+import type { ExecutionId } from '../kernel/ids.ts'
 import type { PlanNode } from '../planning/index.ts'
 import { foldNodes } from './decide/fold-nodes.ts'
-import type { Execution } from './execution.ts'
 import { ExecutionsStore } from './executions-store.ts'
 
-const execution: Execution = {
-  id: 'e1' as ExecutionId,
-  project: 'p',
-  commit: 'c'.repeat(40) as CommitId,
-  trigger: { kind: 'run', actor: 'ada' },
-  deployable: false,
-  fixed: { project: 'p', commit: 'c'.repeat(40) as CommitId, set: {}, data: {}, champions: {}, executionId: 'e1' },
-  state: 'queued',
-  requestedBy: 'ada',
-  createdAt: 1,
-}
+const execution = executionIn('queued')
 
 const step = (id: string, after: string[] = []): PlanNode => ({ id, kind: 'step', step: id, after })
 const group: PlanNode = { id: 'each', kind: 'fan-out', step: 'each', after: ['list'] }

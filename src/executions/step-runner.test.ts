@@ -3,24 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { eachDatabase } from '../../test/support/databases.ts'
+import { executionIn } from '../../test/support/executions.ts'
 import { type Db, transact } from '../db/index.ts'
-import type { CommitId, ExecutionId } from '../kernel/ids.ts'
-import type { Execution, ExecutionNode } from './execution.ts'
+import type { ExecutionNode } from './execution.ts'
 import { ExecutionsStore, type NodeChange } from './executions-store.ts'
 import { StepRunner } from './step-runner.ts'
 import type { StepRunnerParts, Work } from './step-work.ts'
 
-const execution: Execution = {
-  id: 'e1' as ExecutionId,
-  project: 'p',
-  commit: 'c'.repeat(40) as CommitId,
-  trigger: { kind: 'run', actor: 'ada' },
-  deployable: false,
-  fixed: { project: 'p', commit: 'c'.repeat(40) as CommitId, set: {}, data: {}, champions: {}, executionId: 'e1' },
-  state: 'running',
-  requestedBy: 'ada',
-  createdAt: 1,
-}
+const execution = executionIn('running')
 
 eachDatabase('an error that hides that the change was written', (database) => {
   const workDir = mkdtempSync(join(tmpdir(), 'modelwright-runner-'))
